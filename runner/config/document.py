@@ -1,0 +1,116 @@
+"""What was written, layer over layer, and where each key of it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import attrs
+
+from runner.config.positions import Mark, nearest_mark, position, scan
+from runner.diagnostics import Diagnostic, KeyPath, Place, Position, Related
+
+
+@attrs.frozen
+class Layer:
+    """One source of keys.
+
+    Attributes:
+        name: a file as the user named it, or `--set KEY=VALUE`; empty for the Python builder.
+        tables: what it says.
+        text: the TOML it says it in; None where there is none.
+    """
+
+    name: str
+    tables: Mapping[str, Any]
+    text: str | None = None
+
+
+@attrs.frozen
+class Document:
+    """All layers, the lowest first; each key means what the highest layer that has it says."""
+
+    layers: tuple[Layer, ...]
+
+    def writers(self, key: KeyPath) -> Iterator[Layer]:
+        """The layers that have the key, the one that counts first."""
+        return (layer for layer in reversed(self.layers) if _has(layer.tables, key))
+
+    def mentions(self, text: str) -> bool:
+        """Whether any layer may hold the text; quick, and never wrongly False."""
+        return any(layer.text is None or text in layer.text for layer in self.layers)
+
+    def text(self, name: str) -> str | None:
+        """The text of a layer, for showing a line of it."""
+        return next((layer.text for layer in self.layers if layer.name == name), None)
+
+
+class Places:
+    """Where the keys of a document stand; a layer is scanned when it is first asked for."""
+
+    def __init__(self, document: Document) -> None:
+        self._document = document
+        self._marks: dict[str, Mapping[KeyPath, Mark]] = {}
+
+    def of(self, key: KeyPath, *, on_key: bool = False) -> Place | None:
+        """Where a key is written, or the nearest table above it that is; None: nowhere.
+
+        Args:
+            key: the key path.
+            on_key: whether the key itself is meant, or its value.
+        """
+        for end in range(len(key), 0, -1):
+            for layer in self._document.writers(key[:end]):
+                if layer.name:
+                    return self._in_layer(layer, key[:end], on_key=on_key or end < len(key))
+        return None
+
+    def located(self, diagnostic: Diagnostic) -> Diagnostic:
+        """The diagnostic with all its places known that can be."""
+        place = diagnostic.place or self.of(diagnostic.key, on_key=diagnostic.on_key)
+        related = tuple(self._related(other) for other in diagnostic.related)
+        return attrs.evolve(diagnostic, place=place, related=related)
+
+    def _related(self, related: Related) -> Related:
+        if related.key is None or related.place is not None:
+            return related
+        return attrs.evolve(related, place=self.of(related.key, on_key=True))
+
+    def _in_layer(self, layer: Layer, key: KeyPath, *, on_key: bool) -> Place:
+        if layer.text is None:
+            return Place(layer.name, Position(1, 1), Position(1, 1))
+        if layer.name not in self._marks:
+            self._marks[layer.name] = scan(layer.text)
+        mark = nearest_mark(self._marks[layer.name], key)
+        start, end = (mark.key if on_key else mark.value) if mark is not None else (0, 0)
+        return Place(layer.name, position(layer.text, start), position(layer.text, end))
+
+
+def merge(layers: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """Lay tables over each other, key by key, in tables of any depth; a list is replaced whole."""
+    if len(layers) == 1:
+        return layers[0]
+    merged: dict[str, Any] = {}
+    for tables in layers:
+        _lay_over(merged, tables)
+    return merged
+
+
+def _lay_over(lower: dict[str, Any], upper: Mapping[str, Any]) -> None:
+    for key, value in upper.items():
+        if not isinstance(value, dict):
+            lower[key] = value
+            continue
+        below = lower.get(key)
+        # a fresh table, since the layer's own must stay as it was written
+        lower[key] = table = dict(below) if isinstance(below, dict) else {}
+        _lay_over(table, value)
+
+
+def _has(tables: Any, key: KeyPath) -> bool:
+    for part in key:
+        try:
+            tables = tables[part]
+        except (KeyError, IndexError, TypeError):
+            return False
+    return True

@@ -1,0 +1,659 @@
+"""Files, overrides and defaults to a `Config`, with every problem on the way."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import attrs
+
+from runner.config.document import Document, Layer, merge
+from runner.config.environment import resolve_env
+from runner.config.model import (
+    CheckConfig,
+    Config,
+    CoreConfig,
+    DataNodeConfig,
+    EnvRef,
+    JobConfig,
+    ScenarioConfig,
+    TaskConfig,
+)
+from runner.config.options import REQUIRED_KEYS, STORAGE_TYPES, PickleOptions, StorageOptions
+from runner.config.parser import (
+    UnreadableFileError,
+    parse_key,
+    parse_toml,
+    parse_value,
+    read_text,
+)
+from runner.config.pauses import collector_paused
+from runner.config.structure import (
+    BadValuesError,
+    coerce_free,
+    describe,
+    misspelt_types,
+    structure,
+)
+from runner.config.values import BadValueError, coerce, quote
+from runner.diagnostics import (
+    Diagnostic,
+    KeyPath,
+    Place,
+    Position,
+    Related,
+    Severity,
+    has_errors,
+)
+from runner.errors import ConfigError
+from runner.suggestions import did_you_mean, nearest
+
+FILE_NAMES: Final = ("runner.toml", "config.toml")
+PATH_VARIABLES: Final = ("TAIPY_CONFIG_PATH", "RUNNER_CONFIG_PATH")
+
+_TAIPY_SECTIONS: Final = ("AUTHENTICATION", "VERSION_MIGRATION", "gui")
+_TAIPY_CORE_KEYS: Final = (
+    "root_folder",
+    "taipy_storage_folder",
+    "repository_type",
+    "repository_properties",
+    "read_entity_retry",
+    "mode",
+    "version_number",
+    "force",
+    "core_version",
+)
+_TAIPY_SPELLINGS: Final[Mapping[str, str]] = {
+    "input": "inputs",
+    "output": "outputs",
+    "task_configs": "tasks",
+    "additional_data_node_configs": "additional_data_nodes",
+    "data_node_configs": "additional_data_nodes",
+}
+_NOT_FROM_DEFAULT: Final[Mapping[str, tuple[str, ...]]] = {
+    "DATA_NODE": ("default_data", "description"),
+    "TASK": ("function", "inputs", "outputs"),
+    "SCENARIO": ("tasks", "additional_data_nodes", "sequences", "comparators", "description"),
+}
+_OPTION_KEYS: Final[Mapping[str, frozenset[str]]] = {
+    name: frozenset(field.name for field in attrs.fields(cls))
+    for name, cls in STORAGE_TYPES.items()
+}
+_ANY_OPTION: Final = frozenset().union(*_OPTION_KEYS.values())
+
+
+@attrs.frozen
+class Loaded:
+    """What loading gives: a config, what is wrong with it, and what it was read from.
+
+    Attributes:
+        config: whole but for what `diagnostics` says; run it only where none is an error.
+        diagnostics: in the order in which they were found, without places.
+        document: for finding the places.
+    """
+
+    config: Config
+    diagnostics: tuple[Diagnostic, ...]
+    document: Document
+
+
+def load(
+    paths: Sequence[str | Path],
+    overrides: Iterable[str] = (),
+    *,
+    environ: Mapping[str, str],
+    application_path: Path | None = None,
+    base: Mapping[str, Any] | None = None,
+) -> Loaded:
+    """Load files over each other, then the overrides; never raises for what a user wrote.
+
+    Args:
+        paths: the files, the lowest first; none: the one that `find_config` finds.
+        overrides: `KEY=VALUE` texts, on top of all files.
+        environ: for `ENV[…]` and the files that `PATH_VARIABLES` name.
+        application_path: where relative paths start; None: the folder of the first file.
+        base: what the Python builder says, below all files.
+    """
+    diagnostics: list[Diagnostic] = []
+    with collector_paused():
+        layers = list(_layers(paths, overrides, environ, base, diagnostics))
+    if application_path is None:
+        application_path = Path(paths[0]).parent if paths else Path()
+    config = Config(application_path=application_path.absolute())
+    document = Document(tuple(layers))
+    try:
+        with collector_paused():
+            reading = _Reading(environ, diagnostics)
+            config = reading.config(document, config.application_path)
+    except RecursionError:
+        diagnostics.append(Diagnostic(code="RUN101", message="tables are nested too deep"))
+    return Loaded(config, tuple(diagnostics), document)
+
+
+def load_config(
+    paths: Sequence[str | Path],
+    overrides: Iterable[str] = (),
+    *,
+    environ: Mapping[str, str] = os.environ,
+    base: Mapping[str, Any] | None = None,
+) -> Config:
+    """Load a config that has no errors.
+
+    Raises:
+        ConfigError: with every problem that loading found.
+    """
+    if not paths and base is None:
+        paths = [find_config(Path())]
+    loaded = load(paths, overrides, environ=environ, base=base)
+    if has_errors(loaded.diagnostics):
+        wrong = [diagnostic for diagnostic in loaded.diagnostics if diagnostic.is_error]
+        raise ConfigError("\n".join(map(str, wrong)), diagnostics=loaded.diagnostics)
+    return loaded.config
+
+
+def find_config(folder: Path) -> Path:
+    """The config file of a folder or of the nearest one above that has one.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    start = folder.absolute()
+    for place in (start, *start.parents):
+        for name in FILE_NAMES:
+            if (place / name).is_file():
+                return folder / name if place == start else place / name
+    names = " or ".join(f"`{name}`" for name in FILE_NAMES)
+    message = f"no {names} in {start} or above"
+    wrong = Diagnostic(code="RUN108", message=message, hint="name a file")
+    raise ConfigError(message, diagnostics=[wrong])
+
+
+def _layers(
+    paths: Sequence[str | Path],
+    overrides: Iterable[str],
+    environ: Mapping[str, str],
+    base: Mapping[str, Any] | None,
+    diagnostics: list[Diagnostic],
+) -> Iterable[Layer]:
+    if base is not None:
+        yield Layer("", base)
+    named = [Path(path) for path in paths]
+    for variable in PATH_VARIABLES:
+        if environ.get(variable):
+            named.append(Path(environ[variable]))
+            if variable == "TAIPY_CONFIG_PATH":
+                diagnostics.append(_old_variable(variable))
+    for path in dict.fromkeys(named):
+        try:
+            text = read_text(path, str(path))
+            yield Layer(str(path), parse_toml(text, str(path)), text)
+        except UnreadableFileError as error:
+            diagnostics.append(error.diagnostic)
+    for override in overrides:
+        tables = _override(override, diagnostics)
+        if tables is not None:
+            yield Layer(f"--set {override}", tables)
+
+
+def _old_variable(variable: str) -> Diagnostic:
+    message = f"environment variable `{variable}` is Taipy's"
+    return Diagnostic(code="RUN119", message=message, hint="use `RUNNER_CONFIG_PATH`")
+
+
+def _override(text: str, diagnostics: list[Diagnostic]) -> Mapping[str, Any] | None:
+    key, equals, value = text.partition("=")
+    parts = parse_key(key.strip()) if equals else None
+    if parts is None:
+        place = Place(f"--set {text}", Position(1, 1), Position(1, 1))
+        message = f"{quote(text)} sets no key"
+        hint = "write it like JOB.mode=standalone"
+        diagnostics.append(Diagnostic(code="RUN114", message=message, hint=hint, place=place))
+        return None
+    tables: Any = parse_value(value.strip())
+    for part in reversed(parts):
+        tables = {part: tables}
+    return dict(tables)
+
+
+class _Reading:
+    """One pass over the merged tables, gathering what is wrong and what could not be read."""
+
+    def __init__(self, environ: Mapping[str, str], diagnostics: list[Diagnostic]) -> None:
+        self._environ = environ
+        self._diagnostics = diagnostics
+        self._env: dict[KeyPath, EnvRef] = {}
+        self._unread: set[KeyPath] = set()
+
+    def config(self, document: Document, application_path: Path) -> Config:
+        tables = merge([layer.tables for layer in _without_stale_options(document, self._report)])
+        if document.mentions("ENV["):
+            tables, self._env, problems = resolve_env(tables, self._environ)
+            self._diagnostics.extend(problems)
+            self._unread.update(problem.key for problem in problems)
+        self._unknown_sections(tables)
+        return Config(
+            runner={**self._free_section(tables, "TAIPY"), **self._free_section(tables, "RUNNER")},
+            job=self._job(self._table(tables, ("JOB",))),
+            core=self._core(self._table(tables, ("CORE",))),
+            check=self._record(self._table(tables, ("CHECK",)), CheckConfig, ("CHECK",)),
+            data_nodes=self._data_nodes(self._table(tables, ("DATA_NODE",))),
+            tasks=self._sections(self._table(tables, ("TASK",)), "TASK", TaskConfig),
+            scenarios=self._sections(
+                self._table(tables, ("SCENARIO",)), "SCENARIO", ScenarioConfig
+            ),
+            env=_normal_env(self._env),
+            unread=frozenset(self._unread),
+            application_path=application_path,
+        )
+
+    def _report(self, code: str, key: KeyPath, message: str, **more: Any) -> None:
+        self._diagnostics.append(Diagnostic(code=code, key=key, message=message, **more))
+
+    def _table(self, tables: Mapping[str, Any], key: KeyPath) -> Mapping[str, Any]:
+        """The table under the last part of the key; anything else there is told and left out."""
+        table = tables.get(str(key[-1]), {})
+        if isinstance(table, Mapping):
+            return table
+        expected = ".".join(map(str, key))
+        self._report("RUN105", key, f"expected a table `[{expected}]`, got {describe(table)}")
+        self._unread.add(key)
+        return {}
+
+    def _unknown_sections(self, tables: Mapping[str, Any]) -> None:
+        for name, value in tables.items():
+            if name in _KNOWN_SECTIONS:
+                continue
+            if name in _TAIPY_SECTIONS:
+                message = f"section `{name}` is Taipy's and means nothing here"
+                self._report("RUN119", (name,), message, on_key=True)
+            elif isinstance(value, Mapping | list):
+                self._report(
+                    "RUN102",
+                    (name,),
+                    f"unknown section `{name}`",
+                    hint=_meant_section(name) or f"sections are {', '.join(_KNOWN_SECTIONS)}",
+                    on_key=True,
+                )
+            else:
+                hint = "free keys of the application go under [RUNNER]"
+                self._report(
+                    "RUN102", (name,), f"unknown top-level key `{name}`", hint=hint, on_key=True
+                )
+
+    def _free_section(self, tables: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+        return self._free_table(self._table(tables, (name,)), (name,))
+
+    def _free_table(self, table: Mapping[str, Any], key: KeyPath) -> dict[str, Any]:
+        return {name: self._free(raw, (*key, name)) for name, raw in table.items()}
+
+    def _free(self, raw: Any, key: KeyPath) -> Any:
+        """The value in a free place; where it is none of its type, the text stays."""
+        self._warn_misspelt(raw, key)
+        try:
+            return coerce_free(raw)
+        except BadValueError as problem:
+            self._refuse(key, problem)
+        except BadValuesError as problems:
+            for path, inner in problems.found:
+                self._refuse((*key, *path), inner)
+        return raw
+
+    def _warn_misspelt(self, raw: Any, key: KeyPath) -> None:
+        for place, text, meant in misspelt_types(raw, key):
+            if place not in self._env:
+                head, _, suffix = text.rpartition(":")
+                hint = f'did you mean "{head}:{meant}"? For the text itself: "{text}:str"'
+                self._report("RUN107", place, f"`{suffix}` is no type, the text stays", hint=hint)
+
+    def _refuse(self, key: KeyPath, problem: BadValueError) -> None:
+        """Tell a bad value; of one that came from the environment, only what was expected."""
+        self._unread.add(key)
+        ref = self._env.get(key)
+        if ref is not None:
+            message = f"environment variable `{ref.name}`: {problem.expected}"
+            self._report("RUN112", key, message)
+            return
+        severity = {"severity": Severity.ERROR} if problem.code == "RUN107" else {}
+        self._report(problem.code, key, str(problem), hint=problem.hint, **severity)
+
+    def _record(self, table: Mapping[str, Any], cls: type, key: KeyPath) -> Any:
+        """A record of the class; what it cannot use is told and stands at its default."""
+        known = {name: raw for name, raw in table.items() if name in _FIELDS[cls]}
+        for name in table.keys() - known.keys():
+            self._unknown_key((*key, name), _FIELDS[cls], always_error=True)
+        return self._structured(known, cls, key)
+
+    def _structured(self, table: Mapping[str, Any], cls: type, key: KeyPath) -> Any:
+        made = structure(table, cls)
+        for path, problem in made.problems:
+            self._refuse((*key, *path), problem)
+        return made.value
+
+    def _job(self, table: Mapping[str, Any]) -> JobConfig:
+        named = {name: raw for name, raw in table.items() if name != "nb_of_workers"}
+        key: KeyPath = ("JOB", "nb_of_workers")
+        if "nb_of_workers" in table:
+            hint = "write `max_nb_of_workers`"
+            self._report("RUN119", key, "`nb_of_workers` is the old name", hint=hint, on_key=True)
+            if "max_nb_of_workers" not in table:
+                old = structure({"max_nb_of_workers": table["nb_of_workers"]}, JobConfig)
+                for path, problem in old.problems:
+                    self._refuse((*key, *path[1:]), problem)
+                named["max_nb_of_workers"] = old.value.max_nb_of_workers or "auto"
+        job: JobConfig = self._with_properties(named, JobConfig, ("JOB",))
+        return job
+
+    def _core(self, table: Mapping[str, Any]) -> CoreConfig:
+        for name in table:
+            if name in _TAIPY_CORE_KEYS:
+                message = f"`{name}` is Taipy's and means nothing here"
+                self._report("RUN119", ("CORE", name), message, on_key=True)
+        own = {name: raw for name, raw in table.items() if name not in _TAIPY_CORE_KEYS}
+        core: CoreConfig = self._with_properties(own, CoreConfig, ("CORE",))
+        return core
+
+    def _sections(self, table: Mapping[str, Any], section: str, cls: type) -> dict[str, Any]:
+        """The records of all ids of a section, `default` laid under each."""
+        below: dict[str, Any] = {}
+        if "default" in table:
+            below = self._default(self._table(table, (section, "default")), section, cls)
+        read: dict[str, Any] = {}
+        for name, raw in table.items():
+            if name != "default":
+                own = raw if type(raw) is dict else self._table(table, (section, name))
+                merged = self._over(below, own, (section, name)) if below else own
+                read[name] = self._with_properties(merged, cls, (section, name), id=name)
+        return read
+
+    def _default(self, table: Mapping[str, Any], section: str, cls: type) -> dict[str, Any]:
+        """What of a `default` section the others get: its raw keys that could be read."""
+        key = (section, "default")
+        self._with_properties(table, cls, key, id="default")
+        return self._inheritable(table, key, _FIELDS[cls])
+
+    def _inheritable(
+        self, table: Mapping[str, Any], key: tuple[str, str], fields: frozenset[str]
+    ) -> dict[str, Any]:
+        left_out = _NOT_FROM_DEFAULT[key[0]]
+        readable = {
+            name: raw
+            for name, raw in table.items()
+            if name not in left_out and not self._is_unread((*key, name))
+        }
+        free = {name: raw for name, raw in readable.items() if name not in fields}
+        properties = {**free, **_properties_of(free)}
+        properties.pop("properties", None)
+        known = {name: raw for name, raw in readable.items() if name in fields}
+        return {**known, "properties": properties} if properties else known
+
+    def _over(
+        self, below: Mapping[str, Any], own: Mapping[str, Any], key: tuple[str, str]
+    ) -> dict[str, Any]:
+        """A section laid over its `default`; their `properties` tables key by key."""
+        merged = {**below, **own}
+        if "properties" in below:
+            free = {name: raw for name, raw in below["properties"].items() if name not in own}
+            merged["properties"] = {**free, **_properties_of(own)}
+        for (section, owner, *path), ref in list(self._env.items()):
+            if section == key[0] and owner == "default" and _inherits(below, own, path):
+                self._env[(*key, *path)] = ref
+        return merged
+
+    def _is_unread(self, key: KeyPath) -> bool:
+        return any(unread[: len(key)] == key for unread in self._unread)
+
+    def _with_properties(
+        self, table: Mapping[str, Any], cls: type, key: KeyPath, **fixed: Any
+    ) -> Any:
+        """A record of the class; the keys that are none of its fields become its properties."""
+        fields = _FIELDS[cls]
+        if table.keys() <= fields:
+            return self._structured({**table, **fixed}, cls, key)
+        known = {name: raw for name, raw in table.items() if name in fields}
+        properties = self._properties(table, fields, key)
+        return self._structured({**known, **fixed, "properties": properties}, cls, key)
+
+    def _properties(
+        self, table: Mapping[str, Any], fields: frozenset[str], key: KeyPath
+    ) -> dict[str, Any]:
+        properties: dict[str, Any] = {}
+        for name, raw in table.items():
+            if name in fields:
+                continue
+            if name == "properties":
+                inner = self._table(table, (*key, name))
+                properties.update(self._free_table(inner, (*key, name)))
+            elif self._unknown_key((*key, name), fields):
+                properties[name] = self._free(raw, (*key, name))
+        return properties
+
+    def _unknown_key(
+        self, key: KeyPath, fields: frozenset[str], *, always_error: bool = False
+    ) -> bool:
+        """Tell an unknown key; whether it is kept as a property."""
+        name = str(key[-1])
+        meant = _TAIPY_SPELLINGS.get(name, nearest(name, fields))
+        meant = meant if meant in fields else None
+        if meant or always_error:
+            hint = f"did you mean `{meant}`?" if meant else None
+            self._unread.add((*key[:-1], meant) if meant else key)
+            message = f"unknown key `{name}` in `[{_shown(key[:-1])}]`"
+            self._report("RUN103", key, message, hint=hint, on_key=True, severity=Severity.ERROR)
+            return False
+        message = f"unknown key `{name}` in `[{_shown(key[:-1])}]`, kept as a property"
+        hint = f"free keys can go under [{_shown(key[:-1])}.properties]"
+        self._report("RUN103", key, message, hint=hint, on_key=True)
+        return True
+
+    def _data_nodes(self, table: Mapping[str, Any]) -> dict[str, DataNodeConfig]:
+        below: dict[str, Any] = {}
+        if "default" in table:
+            below = self._default_node(self._table(table, ("DATA_NODE", "default")))
+        default_type = below.get("storage_type", "pickle")
+        common = {name: raw for name, raw in below.items() if name in _NODE_COMMON}
+        read: dict[str, DataNodeConfig] = {}
+        for name, raw in table.items():
+            if name == "default":
+                continue
+            own = raw if type(raw) is dict else self._table(table, ("DATA_NODE", name))
+            if below:
+                own_type = _text_of(own.get("storage_type", default_type))
+                inherited = below if own_type == default_type else common
+                own = self._over(inherited, own, ("DATA_NODE", name))
+            read[name] = self._data_node(name, own)
+        return read
+
+    def _default_node(self, table: Mapping[str, Any]) -> dict[str, Any]:
+        key = ("DATA_NODE", "default")
+        node = self._data_node("default", table)
+        for name in REQUIRED_KEYS[node.storage_type]:
+            if name not in table:
+                message = f"`{name}` is missing, which `{node.storage_type}` nodes need"
+                self._report("RUN104", key, message, severity=Severity.WARNING)
+        raw = self._inheritable(table, key, _NODE_COMMON | _ANY_OPTION)
+        return {**raw, "storage_type": node.storage_type}
+
+    def _data_node(self, node_id: str, table: Mapping[str, Any]) -> DataNodeConfig:
+        if not table:
+            return DataNodeConfig(id=node_id)
+        key = ("DATA_NODE", node_id)
+        storage_type = self._storage_type(table, key)
+        own_keys = _OPTION_KEYS.get(storage_type, frozenset())
+        common = {name: raw for name, raw in table.items() if name in _NODE_FIELDS}
+        if storage_type not in STORAGE_TYPES:  # what its other keys mean is anybody's guess
+            self._unread.update((*key, name) for name in table)
+            return self._node(common, "pickle", PickleOptions(), key)
+        table = {name: raw for name, raw in table.items() if name not in common}
+        for name in table.keys() - own_keys & _ANY_OPTION:
+            self._foreign_option((*key, name), storage_type)
+        options = self._options(
+            {n: r for n, r in table.items() if n in own_keys}, key, storage_type
+        )
+        rest = {name: raw for name, raw in table.items() if name not in _ANY_OPTION}
+        if rest:
+            fields = _NODE_COMMON | own_keys
+            common["properties"] = self._properties(rest, fields, key)
+        return self._node(common, storage_type, options, key)
+
+    def _node(
+        self,
+        common: Mapping[str, Any],
+        storage_type: str,
+        options: StorageOptions,
+        key: tuple[str, str],
+    ) -> DataNodeConfig:
+        if "default_data" in common:
+            self._warn_misspelt(common["default_data"], (*key, "default_data"))
+        fixed = {"id": key[1], "storage_type": storage_type, "options": options}
+        node: DataNodeConfig = self._structured({**common, **fixed}, DataNodeConfig, key)
+        return node
+
+    def _storage_type(self, table: Mapping[str, Any], key: KeyPath) -> str:
+        raw = table.get("storage_type", "pickle")
+        text = _text_of(raw)
+        if text in STORAGE_TYPES:
+            return text
+        place = (*key, "storage_type")
+        if type(raw) is not str:
+            self._report("RUN105", place, f"expected str, got {describe(raw)}")
+        else:
+            hint = did_you_mean(text, STORAGE_TYPES) or f"there are {', '.join(STORAGE_TYPES)}"
+            self._report("RUN401", place, f"unknown storage type {quote(text)}", hint=hint)
+        return ""
+
+    def _options(self, table: Mapping[str, Any], key: KeyPath, storage_type: str) -> StorageOptions:
+        cls = STORAGE_TYPES[storage_type]
+        options: StorageOptions = self._structured(table, cls, key) if table else cls()
+        return options
+
+    def _foreign_option(self, key: KeyPath, storage_type: str) -> None:
+        name = str(key[-1])
+        owners = [kind for kind, keys in _OPTION_KEYS.items() if name in keys]
+        message = f"`{name}` means nothing to storage type `{storage_type}`"
+        self._report(
+            "RUN403", key, message, hint=f"it is a key of {', '.join(owners)}", on_key=True
+        )
+
+
+def _inherits(below: Mapping[str, Any], own: Mapping[str, Any], path: Sequence[str | int]) -> bool:
+    """Whether a section has from its `default` what stands there at that path."""
+    name, *rest = path
+    if name == "properties" and rest:
+        name = rest[0]
+    if name in below:
+        return name not in own
+    return name in _properties_of(below) and name not in {**own, **_properties_of(own)}
+
+
+def _normal_env(env: Mapping[KeyPath, EnvRef]) -> dict[KeyPath, EnvRef]:
+    """By the key paths at which `writer` writes the values; `default` sections are resolved."""
+    normal: dict[KeyPath, EnvRef] = {}
+    for key, ref in env.items():
+        if key[0] == "TAIPY":
+            normal.setdefault(("RUNNER", *key[1:]), ref)
+        elif key == ("JOB", "nb_of_workers"):
+            normal.setdefault(("JOB", "max_nb_of_workers"), ref)
+        elif key[0] in _DEPTH and key[1] != "default":
+            depth = _DEPTH[str(key[0])]
+            is_field = key[depth] in _ALL_FIELDS[str(key[0])] or key[depth] == "properties"
+            normal[key if is_field else (*key[:depth], "properties", *key[depth:])] = ref
+        elif key[0] == "RUNNER":
+            normal[key] = ref
+    return normal
+
+
+def _properties_of(table: Mapping[str, Any]) -> Mapping[str, Any]:
+    properties = table.get("properties")
+    return properties if isinstance(properties, dict) else {}
+
+
+def _text_of(raw: Any) -> str:
+    """The text of a storage type as it may be written; empty for what is no text."""
+    try:
+        value = coerce(raw) if type(raw) is str else ""
+    except BadValueError:
+        return ""
+    return value if type(value) is str else ""
+
+
+def _without_stale_options(document: Document, report: Callable[..., None]) -> list[Layer]:
+    """The layers, less the keys of a data node that only a storage type it no longer has had."""
+    layers = list(document.layers)
+    for upper in range(1, len(layers)):
+        nodes = layers[upper].tables.get("DATA_NODE")
+        for node_id, table in nodes.items() if isinstance(nodes, dict) else ():
+            new = _text_of(table.get("storage_type")) if isinstance(table, dict) else ""
+            if new in STORAGE_TYPES:
+                layers[:upper] = _drop_options(layers[:upper], node_id, new, report)
+    return layers
+
+
+def _drop_options(
+    layers: list[Layer], node_id: str, new: str, report: Callable[..., None]
+) -> list[Layer]:
+    tables = [_node_table(layer, node_id) for layer in layers]
+    types = [_text_of(table["storage_type"]) for table in tables if "storage_type" in table]
+    old = types[-1] if types else "pickle"
+    stale = _OPTION_KEYS.get(old, frozenset()) - _OPTION_KEYS[new]
+    kept = []
+    for layer, table in zip(layers, tables, strict=True):
+        dropped = [name for name in table if name in stale]
+        for name in dropped:
+            report(
+                "RUN403",
+                ("DATA_NODE", node_id, name),
+                f"`{name}` is dropped: storage type `{old}` is overridden by `{new}`",
+                on_key=True,
+                severity=Severity.WARNING,
+                related=(
+                    Related(message="overridden here", key=("DATA_NODE", node_id, "storage_type")),
+                ),
+            )
+        if dropped:
+            rest = {name: raw for name, raw in table.items() if name not in stale}
+            nodes = {**layer.tables["DATA_NODE"], node_id: rest}
+            kept.append(attrs.evolve(layer, tables={**layer.tables, "DATA_NODE": nodes}))
+        else:
+            kept.append(layer)
+    return kept
+
+
+def _node_table(layer: Layer, node_id: str) -> Mapping[str, Any]:
+    nodes = layer.tables.get("DATA_NODE")
+    table = nodes.get(node_id) if isinstance(nodes, dict) else None
+    return table if isinstance(table, dict) else {}
+
+
+def _meant_section(name: str) -> str | None:
+    if name.upper() in _KNOWN_SECTIONS:
+        return f"did you mean `{name.upper()}`?"
+    return did_you_mean(name.upper().rstrip("S"), _KNOWN_SECTIONS)
+
+
+def _shown(key: KeyPath) -> str:
+    return ".".join(map(str, key))
+
+
+_KNOWN_SECTIONS: Final = (
+    "RUNNER", "TAIPY", "JOB", "CORE", "CHECK", "DATA_NODE", "TASK", "SCENARIO",
+)  # fmt: skip
+_FIELDS: Final[Mapping[type, frozenset[str]]] = {
+    cls: frozenset(field.name for field in attrs.fields(cls)) - {"id", "properties"}
+    for cls in (JobConfig, CoreConfig, CheckConfig, TaskConfig, ScenarioConfig)
+}
+_NODE_FIELDS: Final = frozenset({"scope", "validity_period", "default_data", "description"})
+_NODE_COMMON: Final = _NODE_FIELDS | {"storage_type"}
+_DEPTH: Final[Mapping[str, int]] = {
+    "JOB": 1, "CORE": 1, "CHECK": 1, "DATA_NODE": 2, "TASK": 2, "SCENARIO": 2,
+}  # fmt: skip
+"""How many parts of a key path lead to the section whose keys follow."""
+_ALL_FIELDS: Final[Mapping[str, frozenset[str]]] = {
+    "JOB": _FIELDS[JobConfig],
+    "CORE": _FIELDS[CoreConfig],
+    "CHECK": _FIELDS[CheckConfig],
+    "DATA_NODE": _NODE_COMMON | _ANY_OPTION,
+    "TASK": _FIELDS[TaskConfig],
+    "SCENARIO": _FIELDS[ScenarioConfig],
+}

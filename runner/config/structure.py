@@ -1,0 +1,414 @@
+"""A table to a frozen record, with exact types; the only module that imports cattrs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import date, datetime, time, timedelta
+from enum import StrEnum
+from functools import cache
+from typing import Any, Final, TypeVar
+
+import attrs
+from cattrs import ClassValidationError, Converter
+from cattrs.gen import make_dict_structure_fn, override
+
+from runner.config.model import (
+    Durability,
+    Frequency,
+    Mode,
+    Scope,
+    SectionRef,
+    StartMethod,
+)
+from runner.config.options import CHOICES, MINIMUM
+from runner.config.references import FunctionRef
+from runner.config.values import (
+    TYPES,
+    BadValueError,
+    coerce,
+    is_typed,
+    misspelt_type,
+    not_allowed,
+    parse_choice,
+    parse_function,
+    quote,
+)
+from runner.diagnostics import KeyPath
+
+T = TypeVar("T")
+Hook = Callable[[Any, Any], Any]
+
+EXPOSED_TYPES: Final = ("pandas", "numpy", "polars", "records")
+
+
+class BadValuesError(ValueError):
+    """Several values inside one are not what they should be; each with its way from there."""
+
+    def __init__(self, found: list[tuple[KeyPath, BadValueError]]) -> None:
+        super().__init__(f"{len(found)} bad values")
+        self.found = found
+
+
+@attrs.frozen
+class Structured:
+    """A record, and what of its table it could not use.
+
+    Attributes:
+        value: the record; what could not be used stands at its default.
+        problems: why, each with the way from the table.
+    """
+
+    value: Any
+    problems: tuple[tuple[KeyPath, BadValueError], ...] = ()
+
+
+def structure(table: Mapping[str, Any], cls: type) -> Structured:
+    """Make a record of a table whose keys are all fields of the class."""
+    try:
+        return Structured(converter().structure(table, cls))
+    except ClassValidationError as error:
+        problems = tuple(_flatten(error))
+    bad = {path[0] for path, _ in problems}
+    good = {key: value for key, value in table.items() if key not in bad}
+    return Structured(converter().structure(good, cls), problems)
+
+
+def coerce_free(raw: Any) -> Any:
+    """The value in a free place: typed strings become their values, in tables and lists too.
+
+    Raises:
+        BadValuesError: a typed string is none of its type.
+    """
+    if type(raw) is str:
+        return coerce(raw) if ":" in raw else raw
+    if not isinstance(raw, list | dict):
+        return raw
+    items = raw.items() if isinstance(raw, dict) else enumerate(raw)
+    values, found = _each(items, coerce_free)
+    if found:
+        raise BadValuesError(found)
+    return values if isinstance(raw, dict) else list(values.values())
+
+
+def misspelt_types(raw: Any, key: KeyPath) -> Iterator[tuple[KeyPath, str, str]]:
+    """Plain texts in a free place that were probably meant to be typed: key, text, type."""
+    if type(raw) is str and ":" in raw:
+        meant = misspelt_type(raw)
+        if meant is not None:
+            yield key, raw, meant
+    elif isinstance(raw, dict):
+        for name, value in raw.items():
+            yield from misspelt_types(value, (*key, name))
+    elif isinstance(raw, list):
+        for index, value in enumerate(raw):
+            yield from misspelt_types(value, (*key, index))
+
+
+def describe(raw: Any) -> str:
+    """A raw value as it stands in `expected …, got …`."""
+    match raw:
+        case str():
+            return quote(raw)
+        case bool():
+            return str(raw).lower()
+        case list() | tuple():
+            return "a list"
+        case Mapping():
+            return "a table"
+        case datetime() | date() | time():
+            return f"the {type(raw).__name__} {raw.isoformat()}"
+        case _:
+            return quote(str(raw))[1:-1]
+
+
+@cache
+def converter() -> Converter:
+    """The one converter: exact types, no key beyond the fields, every problem at once."""
+    made = Converter(forbid_extra_keys=True, detailed_validation=True)
+    for kind, name in ((bool, "bool"), (int, "int"), (timedelta, "timedelta")):
+        made.register_structure_hook(kind, _scalar(kind, name))
+    made.register_structure_hook(str, _text)
+    made.register_structure_hook(FunctionRef, lambda raw, _: _function(raw))
+    for choice in (Scope, Frequency, Mode, StartMethod, Durability):
+        made.register_structure_hook(choice, _choice(choice))
+    made.register_structure_hook_factory(attrs.has, lambda cls: _record(cls, made))
+    return made
+
+
+def _record(cls: type, made: Converter) -> Callable[[Mapping[str, Any], Any], Any]:
+    hooks: dict[str, Any] = {
+        field.name: override(struct_hook=hook)
+        for field in attrs.fields(cls)
+        if (hook := _field_hook(field, made)) is not None
+    }
+    return make_dict_structure_fn(
+        cls, made, _cattrs_forbid_extra_keys=True, _cattrs_detailed_validation=True, **hooks
+    )
+
+
+def _field_hook(field: attrs.Attribute[Any], made: Converter) -> Hook | None:
+    if field.name in _BY_NAME:
+        return _BY_NAME[field.name]
+    if CHOICES in field.metadata:
+        return _among(field.metadata[CHOICES])
+    if MINIMUM in field.metadata:
+        return _at_least(field.metadata[MINIMUM], made)
+    return None
+
+
+def _flatten(error: ClassValidationError) -> Iterator[tuple[KeyPath, BadValueError]]:
+    noted, _ = error.group_exceptions()
+    for problem, note in noted:
+        if isinstance(problem, BadValueError):
+            yield (note.name,), problem
+        elif isinstance(problem, BadValuesError):
+            for path, inner in problem.found:
+                yield (note.name, *path), inner
+        else:
+            raise problem  # no hook of ours raises anything else
+
+
+def _each(
+    items: Any, step: Callable[[Any], Any]
+) -> tuple[dict[Any, Any], list[tuple[KeyPath, BadValueError]]]:
+    """Apply a step to each value; what it refuses is collected with its key."""
+    values: dict[Any, Any] = {}
+    found: list[tuple[KeyPath, BadValueError]] = []
+    for key, raw in items:
+        try:
+            values[key] = step(raw)
+        except BadValueError as problem:
+            found.append(((key,), problem))
+        except BadValuesError as problems:
+            found.extend(((key, *path), problem) for path, problem in problems.found)
+    return values, found
+
+
+def _wrong(expected: str, raw: Any, hint: str | None = None) -> BadValueError:
+    return BadValueError("RUN105", f"expected {expected}", describe(raw), hint)
+
+
+def _scalar(kind: type[T], name: str) -> Hook:
+    """A native value, `"v:type"`, or the text of one without the suffix."""
+
+    def hook(raw: Any, _: Any) -> T:
+        if type(raw) is kind:
+            return raw
+        if type(raw) is not str:
+            hint = 'a text of days, hours, minutes, seconds: "1h30m"' if kind is timedelta else None
+            raise _wrong(name, raw, hint)
+        return _typed(raw, kind, name)
+
+    return hook
+
+
+def _typed(raw: str, kind: type[T], name: str) -> T:
+    if is_typed(raw):
+        value = coerce(raw)
+        if type(value) is kind:
+            return value
+        raise _wrong(name, raw)
+    try:
+        value = TYPES[name](raw)
+    except BadValueError as problem:
+        meant = misspelt_type(raw)
+        if meant is None:
+            raise BadValueError("RUN105", problem.expected, problem.got, problem.hint) from None
+        head, _, suffix = raw.rpartition(":")
+        hint = f'did you mean "{head}:{meant}"?'
+        raise BadValueError("RUN107", f"`{suffix}` is no type", hint=hint) from None
+    assert type(value) is kind
+    return value
+
+
+def _text(raw: Any, _: Any) -> str:
+    if type(raw) is not str:
+        raise _wrong("str", raw)
+    value = coerce(raw) if ":" in raw else raw
+    if type(value) is not str:
+        raise _wrong("str", raw, f'the text itself is written "{raw}:str"')
+    return value
+
+
+def _choice(kind: type[StrEnum]) -> Hook:
+    def hook(raw: Any, _: Any) -> StrEnum:
+        if isinstance(raw, kind):
+            return raw
+        if type(raw) is not str:
+            raise _wrong(" or ".join(member.value for member in kind), raw)
+        value = coerce(raw) if is_typed(raw) else raw
+        if isinstance(value, kind):
+            return value
+        return parse_choice(kind, _text(raw, None))
+
+    return hook
+
+
+def _among(choices: tuple[str, ...]) -> Hook:
+    def hook(raw: Any, _: Any) -> str:
+        text = _text(raw, None)
+        if text not in choices:
+            raise not_allowed(text, choices)
+        return text
+
+    return hook
+
+
+def _at_least(least: Any, made: Converter) -> Hook:
+    kind = type(least)
+
+    def hook(raw: Any, _: Any) -> Any:
+        value = made.structure(raw, kind)
+        if value < least or (kind is timedelta and value == least != timedelta(0)):
+            shown = least if kind is int else f"{least.total_seconds():g}s"
+            raise BadValueError("RUN116", f"expected at least {shown}", describe(raw))
+        return value
+
+    return hook
+
+
+def _function(raw: Any) -> FunctionRef:
+    if isinstance(raw, FunctionRef):
+        return raw
+    if type(raw) is not str:
+        raise _wrong('a function like "package.module.name"', raw)
+    value = coerce(raw) if is_typed(raw) else parse_function(raw)
+    if not isinstance(value, FunctionRef):
+        raise _wrong('a function like "package.module.name"', raw)
+    return value
+
+
+def _section_id(raw: Any) -> str:
+    if isinstance(raw, SectionRef):
+        return raw.id
+    if type(raw) is not str:
+        raise _wrong("an id", raw)
+    if raw.endswith(":SECTION"):  # by far the most frequent typed string
+        return raw[:-8].strip()
+    value = coerce(raw) if ":" in raw else raw
+    if type(value) is str and not (meant := misspelt_type(value)):
+        return value
+    if type(value) is str:
+        head = value.rpartition(":")[0]
+        raise BadValueError(
+            "RUN107", f"{quote(value)} has no type", hint=f'did you mean "{head}:{meant}"?'
+        )
+    if isinstance(value, SectionRef):
+        return value.id
+    raise _wrong("an id", raw)
+
+
+def _list_of(what: str, step: Callable[[Any], T]) -> Callable[[Any], tuple[T, ...]]:
+    def structure_list(raw: Any) -> tuple[T, ...]:
+        if not isinstance(raw, list | tuple):
+            hint = f'write ["{raw}"]' if type(raw) is str else None
+            raise _wrong(f"a list of {what}", raw, hint)
+        values, found = _each(enumerate(raw), step)
+        if found:
+            raise BadValuesError(found)
+        return tuple(values.values())
+
+    return structure_list
+
+
+def _table_of(what: str, step: Callable[[Any], T]) -> Hook:
+    def hook(raw: Any, _: Any) -> dict[str, T]:
+        if not isinstance(raw, Mapping):
+            raise _wrong(f"a table: {what}", raw)
+        values, found = _each(raw.items(), step)
+        if found:
+            raise BadValuesError(found)
+        return values
+
+    return hook
+
+
+def _ids(raw: Any, _: Any = None) -> tuple[str, ...]:
+    if type(raw) is list:  # the way of nearly every file, at a third of the cost
+        for item in raw:
+            if type(item) is not str or (":" in item and not item.endswith(":SECTION")):
+                break
+        else:
+            return tuple([item.removesuffix(":SECTION").strip() for item in raw])
+    return _list_of("ids", _section_id)(raw)
+
+
+def _texts(raw: Any, _: Any = None) -> tuple[str, ...]:
+    return _list_of("strings", lambda item: _text(item, None))(raw)
+
+
+def _comparators(raw: Any) -> tuple[FunctionRef, ...]:
+    return _list_of("functions", _function)(raw if isinstance(raw, list) else [raw])
+
+
+def _workers(raw: Any, _: Any) -> int | None:
+    if type(raw) is str and raw.strip().removesuffix(":str") == "auto":
+        return None
+    value = _scalar(int, "int")(raw, None)
+    if value < 1:
+        raise BadValueError("RUN116", 'expected at least 1, or "auto"', describe(raw))
+    return int(value)
+
+
+def _exposed_type(raw: Any, _: Any) -> str | FunctionRef:
+    if isinstance(raw, FunctionRef):
+        return raw
+    if type(raw) is str and is_typed(raw) and isinstance(coerce(raw), FunctionRef):
+        return _function(raw)
+    text = _text(raw, None)
+    if text in EXPOSED_TYPES:
+        return text
+    if "." in text:
+        return parse_function(text)
+    raise not_allowed(text, [*EXPOSED_TYPES, "a class"])
+
+
+def _sheet_name(raw: Any, _: Any) -> str | tuple[str, ...]:
+    return _texts(raw) if isinstance(raw, list | tuple) else _text(raw, None)
+
+
+def _arguments(raw: Any, _: Any) -> tuple[Any, ...]:
+    return _list_of("arguments", coerce_free)(raw)
+
+
+def _as_it_is(raw: Any, _: Any) -> Any:
+    return raw
+
+
+def _free(raw: Any, _: Any) -> Any:
+    return coerce_free(raw)
+
+
+def _severity(raw: Any) -> str:
+    return str(_among(("error", "warning", "off"))(raw, None))
+
+
+_BY_NAME: Final[Mapping[str, Hook]] = {
+    "id": _as_it_is,
+    "storage_type": _as_it_is,
+    "options": _as_it_is,
+    "properties": _as_it_is,
+    "default_data": _free,
+    "inputs": _ids,
+    "outputs": _ids,
+    "tasks": _ids,
+    "additional_data_nodes": _ids,
+    "tags": _texts,
+    "ignore": _texts,
+    "sequences": _table_of("name = [tasks]", _ids),
+    "comparators": _table_of("data node = function", _comparators),
+    "severity": _table_of("code = severity", _severity),
+    "max_nb_of_workers": _workers,
+    "exposed_type": _exposed_type,
+    "sheet_name": _sheet_name,
+    "read_kwargs": _table_of("name = value", coerce_free),
+    "write_kwargs": _table_of("name = value", coerce_free),
+    "db_extra_args": _table_of("name = value", coerce_free),
+    "aws_s3_client_parameters": _table_of("name = value", coerce_free),
+    "aws_s3_get_object_parameters": _table_of("name = value", coerce_free),
+    "aws_s3_put_object_parameters": _table_of("name = value", coerce_free),
+    "aws_s3_object_parameters": _table_of("name = value", coerce_free),
+    "read_fct_args": _arguments,
+    "write_fct_args": _arguments,
+}
+"""Hooks of fields whose type alone does not say how they are written."""
