@@ -1,0 +1,255 @@
+"""How a data node's file is written so that nobody ever sees half of it.
+
+A file is replaced, never changed: the value goes to a temporary file in the same folder, which is
+renamed over the old one. Paths are prepared text here, and files bare descriptors: this is the
+cost of every job, and a `Path` or a buffer costs as much as the system calls.
+"""
+
+# Text instead of Path, as said above:
+# ruff: noqa: PTH101, PTH102, PTH105, PTH108, PTH112, PTH113, PTH116, PTH118, PTH120
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import errno
+import functools
+import itertools
+import os
+import platform
+import re
+import stat
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import ClassVar, Final, TextIO
+
+import attrs
+
+from runner.data.storage import Opening, reason, write_failed
+from runner.errors import JobError
+
+_NEW: Final = (
+    os.O_WRONLY
+    | os.O_CREAT
+    | os.O_EXCL
+    | getattr(os, "O_CLOEXEC", 0)
+    | getattr(os, "O_BINARY", 0)  # Windows
+)
+_NAME_BYTES: Final = 200  # of 255; the rest is for host, process and number
+_TEMPORARY: Final = re.compile(
+    r"\..*\.(?P<host>[0-9a-f]{8})-(?P<pid>[0-9]{1,10})-[0-9]+\.tmp", re.DOTALL
+)
+_numbers: Final = itertools.count()
+
+
+@attrs.frozen
+class StagedFile:
+    """A temporary file beside the final one, renamed over it by `commit`."""
+
+    sure: ClassVar[bool] = True
+
+    node: str
+    temporary: str
+    final: str
+    durable: bool
+
+    def commit(self) -> None:
+        try:
+            os.replace(self.temporary, self.final)
+            if self.durable:
+                _sync_folder(os.path.dirname(self.final))
+        except OSError as error:
+            raise write_failed(self.node, self.final, reason(error)) from error
+
+    def discard(self) -> None:
+        with contextlib.suppress(OSError):
+            os.unlink(self.temporary)
+
+
+@attrs.frozen
+class NodeFile:
+    """The file of one data node.
+
+    A symbolic link is written through: its target is replaced, the link stays. A new file gets
+    the mode that `open` would give it, a replaced one keeps its own. Missing folders are made.
+    """
+
+    node: str
+    path: str
+    durable: bool
+
+    @classmethod
+    def of(cls, opening: Opening) -> NodeFile:
+        assert opening.path is not None, "what is kept in a file is opened with a path"
+        return cls(opening.node, str(opening.path), opening.durable)
+
+    def exists(self) -> bool:
+        return os.path.isfile(self.path)
+
+    def stage_bytes(self, data: bytes) -> StagedFile:
+        """Write a temporary file.
+
+        Raises:
+            JobError: RUN605; no temporary file is left.
+        """
+        return self._stage(functools.partial(_write, data=data))
+
+    def stage_text(self, write: Callable[[TextIO], object], encoding: str) -> StagedFile:
+        """Write a temporary file by a function, which gets it open for text, line ends as given.
+
+        Raises:
+            JobError: RUN605; no temporary file is left, also when `write` raises what it likes.
+        """
+
+        def write_text(descriptor: int) -> None:
+            with open(descriptor, "w", encoding=encoding, newline="", closefd=False) as file:
+                write(file)
+
+        return self._stage(write_text)
+
+    def _stage(self, write: Callable[[int], object]) -> StagedFile:
+        try:
+            final, mode = _destination(self.path)
+            temporary, descriptor = _create(final, mode, durable=self.durable)
+        except OSError as error:
+            raise self._failed(error) from error
+        staged = StagedFile(self.node, temporary, final, self.durable)
+        try:
+            try:
+                write(descriptor)
+                if self.durable:
+                    os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            if mode is not None:
+                os.chmod(temporary, mode)
+        except OSError as error:
+            staged.discard()
+            raise self._failed(error) from error
+        except BaseException:
+            staged.discard()
+            raise
+        return staged
+
+    def _failed(self, error: OSError) -> JobError:
+        return write_failed(self.node, self.path, reason(error))
+
+
+def remove_strays(folder: Path) -> None:
+    """Remove the temporary files that dead processes of this machine left in a folder.
+
+    Those of living processes and of other machines stay; so does what cannot be removed, and on
+    Windows everything, where a process cannot be asked for without harm.
+    """
+    with contextlib.suppress(FileNotFoundError), os.scandir(folder) as entries:
+        for entry in entries:
+            found = _TEMPORARY.fullmatch(entry.name)
+            if found and found["host"] == _host() and not _is_alive(int(found["pid"])):
+                with contextlib.suppress(OSError):
+                    os.unlink(entry.path)
+
+
+def is_utf8(encoding: str) -> bool:
+    return codecs.lookup(encoding).name == "utf-8"
+
+
+def reading_encoding(encoding: str) -> str:
+    """What a text is read with: a mark at the start of UTF-8 text, as Windows puts it, is no text.
+
+    Raises:
+        LookupError: there is no such encoding.
+    """
+    return "utf-8-sig" if is_utf8(encoding) else encoding
+
+
+def _destination(path: str) -> tuple[str, int | None]:
+    """The file to replace, links followed, and its mode; None for a new one."""
+    try:
+        mode = os.lstat(path).st_mode
+    except FileNotFoundError:
+        return path, None
+    if stat.S_ISLNK(mode):
+        path = os.path.realpath(path)
+        try:
+            mode = os.stat(path).st_mode
+        except FileNotFoundError:
+            return path, None
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if not stat.S_ISREG(mode):
+        raise OSError(errno.EINVAL, "Not a regular file")
+    if not mode & stat.S_IWUSR and not os.access(path, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    return path, stat.S_IMODE(mode)
+
+
+def _create(final: str, mode: int | None, *, durable: bool) -> tuple[str, int]:
+    """A new temporary file beside `final`, never readable by more than the old file is."""
+    prefix = _prefix(final)
+    permissions = 0o666 if mode is None else mode
+    while True:
+        temporary = f"{prefix}{os.getpid()}-{next(_numbers)}.tmp"
+        try:
+            return temporary, os.open(temporary, _NEW, permissions)
+        except FileNotFoundError:
+            _make_folder(os.path.dirname(final), durable=durable)
+        except FileExistsError:
+            continue  # left by an earlier process of our number
+
+
+def _prefix(final: str) -> str:
+    folder, name = os.path.split(final)
+    short = name
+    if len(name) * 4 > _NAME_BYTES:
+        short = os.fsencode(name)[:_NAME_BYTES].decode(errors="ignore")
+    return os.path.join(folder, f".{short}.{_host()}-")
+
+
+@functools.cache
+def _host() -> str:
+    """This machine, in eight digits: a folder may be shared, and numbers of processes are not."""
+    return f"{zlib.crc32(platform.node().encode()):08x}"
+
+
+def _is_alive(pid: int) -> bool:
+    if os.name == "nt":
+        return True
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _write(descriptor: int, data: bytes) -> None:
+    written = os.write(descriptor, data)
+    if written == len(data):
+        return
+    rest = memoryview(data)[written:]
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
+def _make_folder(folder: str, *, durable: bool) -> None:
+    missing = []
+    while not os.path.isdir(folder):
+        missing.append(folder)
+        folder = os.path.dirname(folder)
+    for each in reversed(missing):
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(each)
+        if durable:
+            _sync_folder(os.path.dirname(each))
+
+
+def _sync_folder(folder: str) -> None:
+    if os.name == "nt":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

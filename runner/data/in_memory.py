@@ -1,0 +1,126 @@
+"""Data nodes of storage type `in_memory`: a value that lives as long as the run."""
+
+from __future__ import annotations
+
+import copy
+import datetime as dt
+import decimal
+import fractions
+import uuid
+from collections.abc import Callable, Mapping, MutableMapping
+from typing import Any, ClassVar, Final
+
+import attrs
+
+from runner.config.options import InMemoryOptions
+from runner.data.locate import culprit
+from runner.data.storage import Opening, no_value, read_failed, reason
+from runner.errors import JobError
+
+_ATOMS: Final = frozenset(
+    {
+        bool,
+        bytes,
+        complex,
+        dt.date,
+        dt.datetime,
+        dt.time,
+        dt.timedelta,
+        decimal.Decimal,
+        float,
+        fractions.Fraction,
+        int,
+        str,
+        type(None),
+        uuid.UUID,
+    }
+)
+"""Types of which no value can be changed, so that everybody may have the same one."""
+
+
+def assign(value: Any) -> Any:
+    return value
+
+
+COPIES: Final[Mapping[str | None, Callable[[Any], Any]]] = {
+    None: copy.deepcopy,  # which takes a table's or an array's own, fast way of copying
+    "deepcopy": copy.deepcopy,
+    "copy": copy.copy,
+    "assign": assign,
+}
+
+
+# Neither class is frozen, against the custom here: attrs would take longer to make one than all
+# the rest of a write takes.
+@attrs.define(eq=False)
+class StagedValue:
+    """A copy that nobody has yet."""
+
+    sure: ClassVar[bool] = True
+
+    memory: MutableMapping[str, Any]
+    key: str
+    value: Any
+
+    def commit(self) -> None:
+        self.memory[self.key] = self.value
+
+    def discard(self) -> None:
+        """Nothing was left anywhere."""
+
+
+@attrs.define(eq=False)
+class InMemory:
+    """A value in the run's own memory; every writer and every reader has a copy of its own.
+
+    By default copies are deep; of a pandas, polars or numpy value that is its own copy, in which
+    cells that are lists or other objects stay shared in pandas. With copy_mode "assign" all share
+    one object: the functions then have to leave it as it is.
+    """
+
+    node: str
+    key: str
+    memory: MutableMapping[str, Any]
+    copy: Callable[[Any], Any]
+
+    def exists(self) -> bool:
+        return self.key in self.memory
+
+    def read(self) -> Any:
+        try:
+            value = self.memory[self.key]
+        except KeyError:
+            hint = "an in_memory data node keeps its value as long as the run"
+            raise no_value(self.node, "nothing was written in this run", hint) from None
+        if type(value) in _ATOMS:
+            return value
+        try:
+            return self.copy(value)
+        except Exception as error:  # the user's __deepcopy__ raises anything
+            raise read_failed(self.node, "its value", reason(error)) from error
+
+    def stage(self, value: Any) -> StagedValue:
+        if type(value) in _ATOMS:
+            return StagedValue(self.memory, self.key, value)
+        try:
+            value = self.copy(value)
+        except Exception as error:  # the user's __deepcopy__ raises anything
+            raise _not_copied(self.node, value, self.copy, error) from error
+        return StagedValue(self.memory, self.key, value)
+
+
+def open_in_memory(opening: Opening) -> InMemory:
+    assert isinstance(opening.options, InMemoryOptions)
+    return InMemory(opening.node, opening.key, opening.memory, COPIES[opening.options.copy_mode])
+
+
+def _not_copied(
+    node: str, value: Any, copy_value: Callable[[Any], Any], error: Exception
+) -> JobError:
+    path, part = culprit(value, copy_value)
+    return JobError(
+        f"data node `{node}` cannot be written: `{path}` is a `{type(part).__name__}`, "
+        f"which cannot be copied: {reason(error)}",
+        code="RUN605",
+        hint='with copy_mode = "assign" all tasks share the object itself',
+    )

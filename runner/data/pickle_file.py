@@ -1,0 +1,73 @@
+"""Data nodes of storage type `pickle`: any value, in one file."""
+
+from __future__ import annotations
+
+import pickle
+from typing import Any, Final
+
+import attrs
+
+from runner.data.files import NodeFile, StagedFile
+from runner.data.locate import culprit
+from runner.data.storage import Opening, no_value, read_failed, reason
+from runner.errors import JobError
+
+_PROTOCOL: Final = 5  # not the highest: a newer Python's file is read by an older one
+
+
+@attrs.frozen
+class PickleFile:
+    """A pickle of protocol 5.
+
+    What pickle cannot name (a lambda, a closure, a class of `__main__` in a worker) is pickled by
+    value, by cloudpickle.
+    """
+
+    file: NodeFile
+
+    def exists(self) -> bool:
+        return self.file.exists()
+
+    def read(self) -> Any:
+        file = self.file
+        try:
+            opened = open(file.path, "rb")  # noqa: PTH123, SIM115 - a Path costs as much; closed below
+        except FileNotFoundError:
+            raise no_value(file.node, f"no file {file.path}") from None
+        except OSError as error:
+            raise read_failed(file.node, file.path, reason(error)) from error
+        try:
+            with opened:
+                return pickle.load(opened)  # by the bytes, a large value would be there twice
+        except Exception as error:  # a damaged pickle, like the user's own classes, raises anything
+            raise read_failed(file.node, file.path, reason(error)) from error
+
+    def stage(self, value: Any) -> StagedFile:
+        try:
+            data = _serialise(value)
+        except Exception as error:  # the user's __reduce__ raises anything
+            raise _not_picklable(self.file.node, value, error) from error
+        return self.file.stage_bytes(data)
+
+
+def open_pickle(opening: Opening) -> PickleFile:
+    return PickleFile(NodeFile.of(opening))
+
+
+def _serialise(value: Any) -> bytes:
+    try:
+        return pickle.dumps(value, _PROTOCOL)
+    except Exception:  # noqa: BLE001 - whatever it is, cloudpickle gets its turn
+        import cloudpickle
+
+        data: bytes = cloudpickle.dumps(value, _PROTOCOL)
+        return data
+
+
+def _not_picklable(node: str, value: Any, error: Exception) -> JobError:
+    path, part = culprit(value, _serialise)
+    return JobError(
+        f"data node `{node}` cannot be written: `{path}` is a `{type(part).__name__}`, "
+        f"which does not pickle: {reason(error)}",
+        code="RUN606",
+    )

@@ -1,0 +1,128 @@
+"""What reads and writes one data node: the protocol, and how several are written as one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, MutableMapping
+from operator import attrgetter
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+import attrs
+
+from runner.config.options import StorageOptions
+from runner.config.references import FunctionRef
+from runner.errors import JobError
+
+
+class Staged(Protocol):
+    """A value that is ready but not yet seen by any reader.
+
+    It ends with `commit` or with `discard`; after a commit that raised, `discard` is still due,
+    and after one that did not, it does nothing.
+
+    Attributes:
+        sure: whether nothing but the machine can make `commit` fail, as with a rename. False
+            where another party may still refuse: a database its constraints, S3 the request, the
+            user's write function anything. `write_all` commits those first.
+    """
+
+    sure: ClassVar[bool]
+
+    def commit(self) -> None:
+        """Let readers see it, in one step where the place has one."""
+
+    def discard(self) -> None:
+        """Forget it; what readers saw before stays. Never raises."""
+
+
+class Storage(Protocol):
+    """Reads and writes one data node. Holds nothing open between two calls.
+
+    A job stages all its outputs before it commits the first, so that a failing write leaves every
+    data node as it was. Staging therefore does all that can fail by the value itself (copying,
+    serialising, making rows), and takes nothing that a second output of the same job could wait
+    for: a database's transaction begins and ends in `commit`.
+
+    Whatever goes wrong is a `JobError` that names the data node: RUN604 for a read, RUN605 for a
+    write, RUN606 for a value that cannot be serialised, RUN402 for a library that is missing.
+    """
+
+    def exists(self) -> bool:
+        """Whether there is a value to read, asked without reading it.
+
+        True where only reading could tell: a query, the user's own read function.
+        """
+
+    def read(self) -> Any:
+        """The value, the reader's own: changing it changes nothing for anybody else."""
+
+    def stage(self, value: Any) -> Staged:
+        """Make the value ready where no reader looks."""
+
+
+@attrs.frozen(kw_only=True)
+class Opening:
+    """What a storage is opened with.
+
+    Attributes:
+        node: the data node's id, for messages.
+        options: the storage type's own keys.
+        key: names this data node among all of the storage folder: `scenarios/monthly/raw`.
+        path: its file, absolute, for SQLite that of the database; None for what is not a file.
+        memory: the values of in_memory data nodes by key; lives as long as the run.
+        load: the object that a reference names; importing it is the caller's affair.
+        durable: whether a write survives power loss (`[CORE] durability = "power"`).
+    """
+
+    node: str
+    options: StorageOptions
+    key: str
+    path: Path | None = None
+    memory: MutableMapping[str, Any]
+    load: Callable[[FunctionRef], Any]
+    durable: bool = False
+
+
+def write_all(writes: Iterable[tuple[Storage, Any]]) -> None:
+    """Write several values: none is committed before all are staged, the unsure ones first.
+
+    Raises:
+        JobError: of the first that failed. As long as no commit has succeeded, every data node is
+            as it was.
+    """
+    staged: list[Staged] = []
+    committed = 0
+    try:
+        for storage, value in writes:
+            staged.append(storage.stage(value))
+        staged.sort(key=attrgetter("sure"))
+        for each in staged:
+            each.commit()
+            committed += 1
+    except BaseException:
+        for each in staged[committed:]:
+            each.discard()
+        raise
+
+
+def no_value(node: str, why: str, hint: str | None = None) -> JobError:
+    return JobError(f"data node `{node}` has no value yet: {why}", code="RUN604", hint=hint)
+
+
+def read_failed(node: str, place: str, why: str) -> JobError:
+    return JobError(f"data node `{node}`: {place} cannot be read: {why}", code="RUN604")
+
+
+def write_failed(node: str, place: str, why: str) -> JobError:
+    return JobError(f"data node `{node}`: {place} cannot be written: {why}", code="RUN605")
+
+
+def reason(error: BaseException) -> str:
+    """What an exception says, in one line, with its type where the words alone may not do."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    kind = type(error)
+    text = str(error).partition("\n")[0]
+    if text and kind in (TypeError, ValueError):
+        return text
+    return f"{kind.__name__}: {text}" if text else kind.__name__

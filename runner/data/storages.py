@@ -1,0 +1,33 @@
+"""The storage types that run, and how a storage is opened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from runner.data.csv_file import open_csv
+from runner.data.in_memory import open_in_memory
+from runner.data.json_file import open_json
+from runner.data.pickle_file import open_pickle
+from runner.data.storage import Opening, Storage
+from runner.errors import SetupError
+
+STORAGES: Mapping[str, Callable[[Opening], Storage]] = {
+    "csv": open_csv,
+    "in_memory": open_in_memory,
+    "json": open_json,
+    "pickle": open_pickle,
+}
+
+
+def open_storage(storage_type: str, opening: Opening) -> Storage:
+    """Open the storage of one data node. Reads and writes nothing, imports no user code.
+
+    Raises:
+        SetupError: RUN509, the storage type (or a choice within it) is none of this version.
+    """
+    try:
+        open_one = STORAGES[storage_type]
+    except KeyError:
+        message = f"storage type `{storage_type}` does not run in this version"
+        raise SetupError(message, code="RUN509") from None
+    return open_one(opening)

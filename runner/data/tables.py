@@ -1,0 +1,186 @@
+"""What counts as a table: what tasks return for a tabular data node, and what it hands out."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import enum
+import numbers
+import sys
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import attrs
+
+from runner.config.references import FunctionRef
+from runner.errors import JobError, SetupError
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+EXPOSED_TYPES: Final = frozenset({"numpy", "pandas", "polars", "records"})
+
+_TEXT: Final = (str, bytes, bytearray)
+_BARE: Final = (*_TEXT, numbers.Number, dt.date, dt.time, enum.Enum)
+
+
+@attrs.frozen
+class Table:
+    """Rows of plain values, all as long as `columns`; a column without a name has its number."""
+
+    columns: tuple[Hashable, ...]
+    rows: Sequence[Sequence[Any]]
+
+    def records(self) -> list[dict[Any, Any]]:
+        columns = self.columns
+        return [dict(zip(columns, row, strict=True)) for row in self.rows]
+
+
+def check_exposed_type(node: str, exposed: str | FunctionRef) -> None:
+    """Refuse an exposed type that there is none of.
+
+    Raises:
+        SetupError: RUN509.
+    """
+    if isinstance(exposed, str) and exposed not in EXPOSED_TYPES:
+        message = f"data node `{node}`: exposed type `{exposed}` does not run in this version"
+        raise SetupError(message, code="RUN509")
+
+
+def is_polars(value: Any) -> bool:
+    return _is_a(value, "polars", "DataFrame") or _is_a(value, "polars", "Series")
+
+
+def is_array_like(value: Any) -> bool:
+    """Whether pandas makes a frame of it better than `tabulate` makes rows."""
+    return (
+        _is_a(value, "pandas", "DataFrame")
+        or _is_a(value, "pandas", "Series")
+        or _is_a(value, "numpy", "ndarray")
+        or hasattr(value, "to_pandas")
+    )
+
+
+def as_frame(value: Any, node: str) -> Any:
+    """A DataFrame of an array-like value.
+
+    Raises:
+        JobError: RUN402, pandas is missing.
+        ValueError: an array of more than two dimensions.
+    """
+    if _is_a(value, "pandas", "DataFrame"):
+        return value
+    if hasattr(value, "to_pandas"):
+        value = value.to_pandas()
+    return import_pandas(node).DataFrame(value)
+
+
+def tabulate(value: Any) -> Table:
+    """The table that plain Python values stand for.
+
+    That is a mapping of columns, or rows: mappings, objects (attrs, dataclasses, named tuples,
+    anything with attributes), lists or tuples, or bare values, which make one column. Cells that
+    a row lacks are None.
+
+    Raises:
+        TypeError, ValueError: it is no table; the message says why.
+    """
+    if isinstance(value, Mapping):
+        return _from_columns(value)
+    if isinstance(value, _TEXT) or not isinstance(value, Iterable):
+        raise TypeError(f"`result` is a `{type(value).__name__}`, which is no table")
+    rows = list(map(_row, value))
+    mappings = [row for row in rows if isinstance(row, Mapping)]
+    if len(mappings) == len(rows):
+        return _from_mappings(mappings)
+    if mappings:
+        raise ValueError("some of its rows have column names and some have none")
+    return _from_sequences(rows)
+
+
+def import_pandas(node: str) -> ModuleType:
+    """Import pandas for a data node.
+
+    Raises:
+        JobError: RUN402, with the command that installs it.
+    """
+    try:
+        import pandas as pd
+    except ImportError as error:
+        raise _missing(node, "pandas", "pip install 'toml-runner[tables]'", error) from error
+    return pd
+
+
+def import_polars(node: str) -> ModuleType:
+    """Import polars for a data node.
+
+    Raises:
+        JobError: RUN402, with the command that installs it.
+    """
+    try:
+        import polars as pl
+    except ImportError as error:
+        raise _missing(node, "polars", "pip install polars", error) from error
+    module: ModuleType = pl
+    return module
+
+
+def _missing(node: str, library: str, command: str, error: ImportError) -> JobError:
+    message = f"data node `{node}` needs {library}: {error}"
+    return JobError(message, code="RUN402", hint=f"install it: {command}")
+
+
+def _is_a(value: Any, module: str, name: str) -> bool:
+    """Whether it is an instance of a library's class; nobody has one who never imported it."""
+    library = sys.modules.get(module)
+    return isinstance(value, getattr(library, name, ()))
+
+
+def _from_columns(columns: Mapping[Hashable, Any]) -> Table:
+    cells = []
+    for name, column in columns.items():
+        if isinstance(column, (Mapping, *_TEXT)) or not isinstance(column, Iterable):
+            raise TypeError(f"`result[{name!r}]` is a `{type(column).__name__}`, no column")
+        cells.append(list(column))
+    if len({len(column) for column in cells}) > 1:
+        raise ValueError("the columns differ in length")
+    return Table(tuple(columns), list(zip(*cells, strict=True)))
+
+
+def _from_sequences(rows: Sequence[Sequence[Any]]) -> Table:
+    width = max(map(len, rows), default=0)
+    padded = [[*row, *[None] * (width - len(row))] for row in rows]
+    return Table(tuple(range(width)), padded)
+
+
+def _from_mappings(rows: Sequence[Mapping[Hashable, Any]]) -> Table:
+    columns = tuple(dict.fromkeys(name for row in rows for name in row))
+    return Table(columns, [[row.get(name) for name in columns] for row in rows])
+
+
+def _row(row: Any) -> Any:
+    """A row as a mapping where it has column names, else as a list."""
+    if isinstance(row, _BARE) or row is None:
+        return [row]
+    if isinstance(row, (list, tuple)) and not hasattr(row, "_asdict"):
+        return row
+    if _is_a(row, "numpy", "ndarray"):
+        return list(row)
+    record = _record(row)
+    return [row] if record is None else record
+
+
+def _record(row: Any) -> Mapping[Hashable, Any] | None:
+    kind = type(row)
+    if isinstance(row, Mapping):
+        return row
+    if attrs.has(kind):
+        return {
+            str(each.alias): getattr(row, each.name) for each in attrs.fields(kind) if each.init
+        }
+    if dataclasses.is_dataclass(row):
+        return {each.name: getattr(row, each.name) for each in dataclasses.fields(row) if each.init}
+    if hasattr(row, "_asdict"):
+        named: dict[Hashable, Any] = row._asdict()
+        return named
+    return vars(row) if hasattr(row, "__dict__") else None

@@ -1,0 +1,216 @@
+"""What every storage promises, and how one is opened."""
+
+from __future__ import annotations
+
+import resource
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+
+from runner.config.options import StorageOptions
+from runner.data.storage import Opening, Storage
+from runner.data.storages import STORAGES, open_storage
+from runner.errors import JobError, SetupError
+
+Opened = Callable[..., Storage]
+
+
+@attrs.frozen
+class Case:
+    """A storage type with two values, one it refuses, and how to change the first."""
+
+    storage_type: str
+    first: Any
+    second: Any
+    refused: Any
+    options: dict[str, Any] = attrs.field(factory=dict)
+
+    @property
+    def is_file(self) -> bool:
+        return self.storage_type != "in_memory"
+
+
+ROWS = [{"a": 1, "b": "x"}, {"a": 2, "b": "y"}]
+
+CASES = [
+    Case("pickle", [1, {"a": (2,)}], {"b"}, threading.Lock()),
+    Case("in_memory", [1, {"a": (2,)}], {"b"}, threading.Lock()),
+    Case("json", [1, {"a": [2]}], "b", threading.Lock()),
+    Case("csv", ROWS, [{"c": 1.5}], threading.Lock(), {"exposed_type": "records"}),
+]
+
+
+def test_every_storage_is_under_contract() -> None:
+    assert {case.storage_type for case in CASES} == set(STORAGES)
+
+
+@pytest.fixture(params=[pytest.param(case, id=case.storage_type) for case in CASES])
+def case(request: pytest.FixtureRequest) -> Case:
+    found: Case = request.param
+    return found
+
+
+@pytest.fixture(params=CASES[:1] + CASES[2:], ids=lambda case: case.storage_type)
+def file_case(request: pytest.FixtureRequest) -> Case:
+    found: Case = request.param
+    assert found.is_file
+    return found
+
+
+@pytest.fixture
+def storage(case: Case, opened: Opened) -> Storage:
+    return opened(case.storage_type, **case.options)
+
+
+def files(path: Path) -> list[str]:
+    return sorted(each.name for each in path.parent.glob("*"))
+
+
+def test_nothing_is_there_at_first(storage: Storage) -> None:
+    assert not storage.exists()
+
+
+def test_a_read_of_nothing_is_refused(storage: Storage) -> None:
+    with pytest.raises(JobError, match=r"^data node `x` has no value yet: ") as caught:
+        storage.read()
+    assert caught.value.code == "RUN604"
+
+
+def test_what_is_committed_is_read(storage: Storage, case: Case) -> None:
+    storage.stage(case.first).commit()
+    assert storage.exists()
+    assert storage.read() == case.first
+
+
+def test_another_opening_reads_the_same(storage: Storage, case: Case, opened: Opened) -> None:
+    storage.stage(case.first).commit()
+    assert opened(case.storage_type, **case.options).read() == case.first
+
+
+def test_the_last_commit_counts(storage: Storage, case: Case) -> None:
+    storage.stage(case.first).commit()
+    storage.stage(case.second).commit()
+    assert storage.read() == case.second
+
+
+def test_what_is_staged_is_not_seen(storage: Storage, case: Case, path: Path) -> None:
+    staged = storage.stage(case.first)
+    assert not storage.exists()
+    staged.discard()
+    assert not storage.exists()
+    assert files(path) == []
+
+
+def test_a_discarded_value_leaves_the_old_one(storage: Storage, case: Case) -> None:
+    storage.stage(case.first).commit()
+    storage.stage(case.second).discard()
+    assert storage.read() == case.first
+
+
+def test_a_discard_after_the_commit_does_nothing(storage: Storage, case: Case) -> None:
+    staged = storage.stage(case.first)
+    staged.commit()
+    staged.discard()
+    assert storage.read() == case.first
+
+
+def test_a_reader_has_a_copy_of_its_own(storage: Storage, case: Case) -> None:
+    storage.stage(case.first).commit()
+    storage.read()[1].clear()
+    assert storage.read() == case.first
+
+
+def test_a_writer_keeps_its_own(storage: Storage, case: Case) -> None:
+    value = [1, {"a": 1}] if case.storage_type != "csv" else [{"a": 1}, {"a": 2}]
+    storage.stage(value).commit()
+    before = storage.read()
+    value.clear()
+    assert storage.read() == before
+
+
+def test_a_refused_value_leaves_the_old_one(storage: Storage, case: Case, path: Path) -> None:
+    storage.stage(case.first).commit()
+    before = files(path)
+    with pytest.raises(JobError, match=r"^data node `x` cannot be written: `result` is a `lock`"):
+        storage.stage(case.refused)
+    assert storage.read() == case.first
+    assert files(path) == before
+
+
+def test_a_refused_first_value_leaves_nothing(storage: Storage, case: Case, path: Path) -> None:
+    with pytest.raises(JobError, match=r"^data node `x` cannot be written: "):
+        storage.stage(case.refused)
+    assert not storage.exists()
+    assert files(path) == []
+
+
+@pytest.mark.parametrize("durable", [False, True], ids=["process", "power"])
+def test_both_durabilities_write_the_same(case: Case, opened: Opened, durable: bool) -> None:
+    storage = opened(case.storage_type, durable=durable, **case.options)
+    storage.stage(case.first).commit()
+    assert storage.read() == case.first
+
+
+@contextmanager
+def full_disk() -> Iterator[None]:
+    """No file of this process grows beyond two bytes."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_full_disk_leaves_the_old_file(file_case: Case, opened: Opened, path: Path) -> None:
+    storage = opened(file_case.storage_type, **file_case.options)
+    storage.stage(file_case.first).commit()
+    with (
+        full_disk(),
+        pytest.raises(JobError, match=r"cannot be written: File too large$") as caught,
+    ):
+        storage.stage(file_case.second)
+    assert caught.value.code == "RUN605"
+    assert storage.read() == file_case.first
+    assert files(path) == ["x"]
+
+
+def test_garbage_cannot_be_read(file_case: Case, opened: Opened, path: Path) -> None:
+    path.parent.mkdir()
+    path.write_bytes(b'\xff"')
+    storage = opened(file_case.storage_type, **file_case.options)
+    with pytest.raises(JobError, match=r"^data node `x`: .*/data/x cannot be read: ") as caught:
+        storage.read()
+    assert caught.value.code == "RUN604"
+
+
+def test_an_empty_file_cannot_be_read(file_case: Case, opened: Opened, path: Path) -> None:
+    path.parent.mkdir()
+    path.touch()
+    storage = opened(file_case.storage_type, **file_case.options)
+    with pytest.raises(JobError, match=r"^data node `x`: .*/data/x cannot be read: "):
+        storage.read()
+
+
+def test_a_folder_cannot_be_read_nor_written(file_case: Case, opened: Opened, path: Path) -> None:
+    path.mkdir(parents=True)
+    storage = opened(file_case.storage_type, **file_case.options)
+    assert not storage.exists()
+    with pytest.raises(JobError, match=r"cannot be read: Is a directory$"):
+        storage.read()
+    with pytest.raises(JobError, match=r"cannot be written: Is a directory$"):
+        storage.stage(file_case.first)
+
+
+def test_an_unknown_storage_type_does_not_open() -> None:
+    opening = Opening(node="x", options=StorageOptions(), key="x", memory={}, load=str)
+    with pytest.raises(
+        SetupError, match=r"^storage type `excel` does not run in this version$"
+    ) as caught:
+        open_storage("excel", opening)
+    assert caught.value.code == "RUN509"

@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import enum
+import sys
+from collections import namedtuple
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import attrs
+import numpy as np
+import pandas as pd
+import pytest
+
+from runner.config.references import FunctionRef
+from runner.data.tables import (
+    Table,
+    as_frame,
+    check_exposed_type,
+    import_pandas,
+    import_polars,
+    tabulate,
+)
+from runner.errors import JobError, SetupError
+
+
+@attrs.frozen
+class Attrs:
+    a: int
+    _b: str
+
+
+@dataclass
+class Data:
+    a: int
+    b: str
+
+
+class Plain:
+    def __init__(self, a: int, b: str) -> None:
+        self.a = a
+        self.b = b
+
+
+Named = namedtuple("Named", ["a", "b"])  # noqa: PYI024 - the untyped kind has to work too
+
+
+class Colour(enum.Enum):
+    RED = 1
+
+
+AB = Table(("a", "b"), [[1, "x"]])
+
+
+@pytest.mark.parametrize(
+    ("value", "table"),
+    [
+        pytest.param([{"a": 1, "b": "x"}], AB, id="dicts"),
+        pytest.param([Attrs(1, "x")], AB, id="attrs"),
+        pytest.param([Data(1, "x")], AB, id="dataclass"),
+        pytest.param([Plain(1, "x")], AB, id="object"),
+        pytest.param([Named(1, "x")], AB, id="named-tuple"),
+        pytest.param(({"a": each} for each in [1, 2]), Table(("a",), [[1], [2]]), id="generator"),
+        pytest.param([{"a": 1}, {"b": 2}], Table(("a", "b"), [[1, None], [None, 2]]), id="gaps"),
+        pytest.param({"a": [1], "b": ("x",)}, Table(("a", "b"), [(1, "x")]), id="columns"),
+        pytest.param([[1, 2], (3,)], Table((0, 1), [[1, 2], [3, None]]), id="lists"),
+        pytest.param([np.array([1, 2])], Table((0, 1), [[1, 2]]), id="arrays"),
+        pytest.param(
+            [1, "ab", None, date(2024, 1, 1)],
+            Table((0,), [[1], ["ab"], [None], [date(2024, 1, 1)]]),
+            id="values",
+        ),
+        pytest.param([Colour.RED], Table((0,), [[Colour.RED]]), id="enums"),
+        pytest.param([], Table((), []), id="nothing"),
+        pytest.param({}, Table((), []), id="no-columns"),
+    ],
+)
+def test_tabulate(value: object, table: Table) -> None:
+    assert tabulate(value) == table
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        pytest.param(5, "`result` is a `int`, which is no table", id="int"),
+        pytest.param("abc", "`result` is a `str`, which is no table", id="text"),
+        pytest.param(None, "`result` is a `NoneType`, which is no table", id="none"),
+        pytest.param({"a": 1}, "`result['a']` is a `int`, no column", id="dict-of-values"),
+        pytest.param({"a": [1], "b": []}, "the columns differ in length", id="ragged"),
+        pytest.param(
+            [{"a": 1}, [1]], "some of its rows have column names and some have none", id="mixed"
+        ),
+    ],
+)
+def test_what_is_no_table(value: object, message: str) -> None:
+    with pytest.raises((TypeError, ValueError), match=r".") as caught:
+        tabulate(value)
+    assert str(caught.value) == message
+
+
+def test_records() -> None:
+    assert Table(("a", "b"), [[1, 2], [3, 4]]).records() == [{"a": 1, "b": 2}, {"a": 3, "b": 4}]
+
+
+class Convertible:
+    def to_pandas(self) -> pd.DataFrame:
+        return pd.DataFrame({"a": [1]})
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        pytest.param(pd.DataFrame({"a": [1]}), id="frame"),
+        pytest.param(pd.Series([1], name="a"), id="series"),
+        pytest.param(np.array([(1,)], dtype=[("a", "i8")]), id="structured"),
+        pytest.param(Convertible(), id="to-pandas"),
+    ],
+)
+def test_as_frame(value: Any) -> None:
+    pd.testing.assert_frame_equal(as_frame(value, "x"), pd.DataFrame({"a": [1]}))
+
+
+def test_an_exposed_type_that_there_is_none_of() -> None:
+    with pytest.raises(SetupError, match=r"^data node `x`: exposed type `modin` does not run"):
+        check_exposed_type("x", "modin")
+
+
+@pytest.mark.parametrize("exposed", ["pandas", FunctionRef("m.Row")], ids=str)
+def test_an_exposed_type(exposed: str | FunctionRef) -> None:
+    check_exposed_type("x", exposed)
+
+
+def test_pandas_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(JobError, match=r"^data node `x` needs pandas: ") as caught:
+        import_pandas("x")
+    assert caught.value.code == "RUN402"
+    assert caught.value.hint == "install it: pip install 'toml-runner[tables]'"
+
+
+def test_polars_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "polars", None)
+    with pytest.raises(JobError, match=r"^data node `x` needs polars: ") as caught:
+        import_polars("x")
+    assert caught.value.code == "RUN402"
+    assert caught.value.hint == "install it: pip install polars"
