@@ -1,0 +1,233 @@
+"""What must be there before the first job runs: functions, storages, first values."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from datetime import datetime
+from pathlib import Path
+from time import time
+from typing import Any
+
+import attrs
+
+from runner.config.model import (
+    UNSET,
+    Config,
+    CoreConfig,
+    DataNodeConfig,
+    Durability,
+    Frequency,
+    Mode,
+    TaskConfig,
+)
+from runner.config.references import FunctionRef
+from runner.data.storage import Opening, Storage
+from runner.data.storages import STORAGES, open_storage
+from runner.diagnostics import Diagnostic, KeyPath, Related, Severity
+from runner.execution.importing import load
+from runner.execution.worker import Step
+from runner.plan.model import ExecutionPlan
+from runner.store.places import Place, cycle_of, place_of
+from runner.store.store import NodeRow, Store
+
+
+@attrs.frozen(kw_only=True)
+class Instance:
+    """A scenario with data nodes of its own.
+
+    Attributes:
+        name: the scenario's.
+        places: its data nodes by id.
+        storages: what reads and writes them, by id.
+    """
+
+    name: str
+    places: Mapping[str, Place]
+    storages: Mapping[str, Storage]
+
+
+def not_in_this_version(config: Config, plan: ExecutionPlan) -> Iterator[Diagnostic]:
+    """What the plan asks for and this version cannot do; it is never silently ignored."""
+    if plan.mode is not Mode.DEVELOPMENT:
+        key: KeyPath = ("JOB", "mode") if config.job.mode is plan.mode else ()
+        message = f"mode `{plan.mode}` does not run in this version"
+        hint = "run it with --mode development"
+        yield Diagnostic(code="RUN509", key=key, message=message, hint=hint)
+    for node in plan.data_nodes.values():
+        if node.storage_type not in STORAGES:
+            yield Diagnostic(
+                code="RUN509",
+                key=("DATA_NODE", node.id, "storage_type"),
+                message=f"storage type `{node.storage_type}` does not run in this version",
+                hint=f"those that do are {', '.join(STORAGES)}",
+            )
+
+
+def storage_folder(config: Config) -> Path:
+    return config.application_path / config.core.storage_folder
+
+
+def open_instance(
+    config: Config,
+    name: str,
+    created: datetime,
+    nodes: Iterable[DataNodeConfig],
+    *,
+    frequency: Frequency | None,
+    memory: MutableMapping[str, Any],
+) -> Instance:
+    """Open the data nodes of a scenario; nothing is read, written or made.
+
+    Args:
+        config: the config.
+        name: of the scenario.
+        created: when it was made; says which cycle it belongs to.
+        nodes: its data nodes.
+        frequency: of its scenario config.
+        memory: where in_memory values live.
+    """
+    places = {
+        node.id: place_of(
+            node,
+            scenario=name,
+            cycle=None if frequency is None else cycle_of(frequency, created),
+            storage_folder=storage_folder(config),
+            application_path=config.application_path,
+        )
+        for node in nodes
+    }
+    storages = {
+        node.id: _open(node, places[node.id], config.core, memory)
+        for node in nodes
+        if node.storage_type in STORAGES
+    }
+    return Instance(name=name, places=places, storages=storages)
+
+
+def steps_of(plan: ExecutionPlan, instance: Instance) -> dict[str, Step]:
+    """What a worker needs for each task; every function is imported here.
+
+    Raises:
+        ImportFailedError: a function cannot be imported.
+    """
+    known: dict[str, Callable[..., Any]] = {}
+    return {job.task.id: _step(job.task, known, instance.storages) for job in plan.jobs}
+
+
+def write_defaults(plan: ExecutionPlan, instance: Instance, store: Store) -> None:
+    """Give data nodes their first values, and new ones where the config now says another.
+
+    A value that a task or a user wrote is never replaced. Functions that make a default are
+    called without arguments.
+
+    Raises:
+        JobError: a value cannot be written.
+        ImportFailedError: a function that makes one cannot be imported.
+    """
+    known = store.data_nodes()
+    written = []
+    for node in plan.data_nodes.values():
+        if node.default_data is UNSET:
+            continue
+        place, storage = instance.places[node.id], instance.storages[node.id]
+        digest = _default_digest(node.default_data)
+        if _is_due(known.get(place.key), storage, digest):
+            value = node.default_data
+            if isinstance(value, FunctionRef):
+                value = load(value)()
+            staged = storage.stage(value)
+            staged.commit()
+            if place.path is not None:
+                written.append(NodeRow(place.key, "default", None, None, time(), digest))
+    store.record_written(written)
+
+
+def inputs_without_value(plan: ExecutionPlan, instance: Instance) -> Iterator[Diagnostic]:
+    """What a job reads, no job of the plan writes, and is not there."""
+    produced = plan.produced
+    told: set[str] = set()
+    for job in plan.jobs:
+        for index, node_id in enumerate(job.task.inputs):
+            if node_id in produced or node_id in told or instance.storages[node_id].exists():
+                continue
+            told.add(node_id)
+            place = instance.places[node_id]
+            if place.is_users:
+                yield _no_file(plan.data_nodes[node_id], place)
+            else:
+                yield _no_value(("TASK", job.task.id, "inputs", index), node_id, plan)
+
+
+def _open(
+    node: DataNodeConfig, place: Place, core: CoreConfig, memory: MutableMapping[str, Any]
+) -> Storage:
+    opening = Opening(
+        node=node.id,
+        options=node.options,
+        key=place.key,
+        path=place.path,
+        memory=memory,
+        load=load,
+        durable=core.durability is Durability.POWER,
+    )
+    return open_storage(node.storage_type, opening)
+
+
+def _step(
+    task: TaskConfig, known: dict[str, Callable[..., Any]], storages: Mapping[str, Storage]
+) -> Step:
+    ref = task.function
+    assert ref is not None, "check refuses a task without a function"
+    if ref.name not in known or ref.target is not None:
+        known[ref.name] = load(ref)
+    return Step(
+        task=task.id,
+        function=known[ref.name],
+        inputs=tuple([storages[node_id] for node_id in task.inputs]),
+        outputs=tuple([storages[node_id] for node_id in task.outputs]),
+        timeout=task.timeout.total_seconds() if task.timeout is not None else None,
+    )
+
+
+def _default_digest(value: Any) -> str | None:
+    """Tells one default from another; None where that cannot be told."""
+    try:
+        data = f"function {value}".encode() if isinstance(value, FunctionRef) else _pickled(value)
+    except Exception:  # noqa: BLE001 - the user's __reduce__ raises anything
+        return None
+    return hashlib.sha256(data).hexdigest()[:16]
+
+
+def _pickled(value: Any) -> bytes:
+    return pickle.dumps(value, protocol=5)
+
+
+def _is_due(row: NodeRow | None, storage: Storage, digest: str | None) -> bool:
+    if not storage.exists():
+        return True
+    if row is None:  # the user's own file, or the memory of this run
+        return False
+    return row.origin == "default" and row.digest != digest
+
+
+def _no_file(node: DataNodeConfig, place: Place) -> Diagnostic:
+    name = "path" if getattr(node.options, "path", None) is not None else "default_path"
+    return Diagnostic(
+        code="RUN404",
+        key=("DATA_NODE", node.id, name),
+        message=f"no file {place.path}",
+        hint="relative paths start at the application path, the folder of the first config file",
+    )
+
+
+def _no_value(key: KeyPath, node_id: str, plan: ExecutionPlan) -> Diagnostic:
+    message = f"`{node_id}` has no value"
+    related = (Related(message=f"`{node_id}` is declared here", key=("DATA_NODE", node_id)),)
+    hint = f"give [DATA_NODE.{node_id}] a `default_data` or a `path`"
+    if plan.not_selected:
+        hint = "select the task that writes it too, for example with --to"
+    return Diagnostic(
+        code="RUN206", key=key, message=message, hint=hint, severity=Severity.ERROR, related=related
+    )

@@ -1,0 +1,111 @@
+"""One job: read inputs, call, write outputs. The one function that every executor runs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from time import perf_counter, time
+from types import CoroutineType
+from typing import Any
+
+import attrs
+
+from runner.data.storage import Storage, write_all
+from runner.errors import JobError
+from runner.execution.failures import Failure, InterruptedRunError, failure_of
+
+
+@attrs.define(eq=False)
+class Step:
+    """What a worker needs to run a task's jobs: the function, and its data nodes opened."""
+
+    task: str
+    function: Callable[..., Any]
+    inputs: tuple[Storage, ...]
+    outputs: tuple[Storage, ...]
+    timeout: float | None = None
+
+
+# Neither of the two is frozen, against the custom here: freezing would double the time to make one.
+@attrs.define
+class Call:
+    """Run a task, this once: goes to an executor."""
+
+    job: int
+    task: str
+
+
+@attrs.define
+class Outcome:
+    """What became of a call: comes back from an executor.
+
+    Attributes:
+        job: the call's.
+        started: seconds since 1970, UTC.
+        seconds: how long it took.
+        failure: None where its outputs are written.
+    """
+
+    job: int
+    started: float
+    seconds: float
+    failure: Failure | None = None
+
+
+def run_job(
+    call: Call,
+    steps: Mapping[str, Step],
+    *,
+    on_error: Callable[[BaseException], None] | None = None,
+    full_traceback: bool = False,
+) -> Outcome:
+    """Run a job in this process; whatever it raises becomes its outcome.
+
+    Args:
+        call: which.
+        steps: by task.
+        on_error: is shown the exception itself, while its frames are alive: for a debugger.
+        full_traceback: whether a failure tells the frames of runner too.
+    """
+    step = steps[call.task]
+    started = time()
+    clock = perf_counter()
+    try:
+        result = step.function(*[storage.read() for storage in step.inputs])
+        if type(result) is CoroutineType:
+            result = asyncio.run(result)
+        outputs = step.outputs
+        if len(outputs) == 1:
+            _write(outputs[0], result)
+        elif outputs:
+            write_all(zip(outputs, _parts(step, result), strict=True))
+    except InterruptedRunError:
+        raise
+    except BaseException as error:  # noqa: BLE001 - any failure, also sys.exit, becomes an outcome
+        seconds = perf_counter() - clock
+        if on_error is not None:
+            on_error(error)
+        return Outcome(call.job, started, seconds, failure_of(error, full=full_traceback))
+    return Outcome(call.job, started, perf_counter() - clock)
+
+
+def _write(storage: Storage, value: Any) -> None:
+    staged = storage.stage(value)
+    try:
+        staged.commit()
+    except BaseException:
+        staged.discard()
+        raise
+
+
+def _parts(step: Step, result: Any) -> tuple[Any, ...] | list[Any]:
+    """A value for each output, by position."""
+    expected = len(step.outputs)
+    if not isinstance(result, tuple | list):
+        got = f"a {type(result).__name__}"
+    elif len(result) != expected:
+        got = f"{len(result)}"
+    else:
+        return result
+    message = f"task `{step.task}` has {expected} outputs, its function returned {got}"
+    raise JobError(message, code="RUN306", hint=f"return a tuple of {expected}")

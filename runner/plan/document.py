@@ -1,0 +1,180 @@
+"""A plan as a document: printed, saved, compared; and read back from a saved one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import attrs
+
+from runner.config.model import Config
+from runner.config.values import is_secret_key
+from runner.config.writer import config_tables
+from runner.errors import UsageError
+from runner.plan.model import ExecutionPlan, Selection, digest
+
+FORMAT: Final = "runner.plan"
+VERSION: Final = 1
+
+
+@attrs.frozen(kw_only=True)
+class SavedPlan:
+    """One plan of a saved document, as far as it says how to make it again.
+
+    Attributes:
+        scenario, name, mode, selection: as in the plan.
+        digest: of the plan that was saved.
+    """
+
+    scenario: str
+    name: str
+    mode: str
+    selection: Selection
+    digest: str
+
+
+@attrs.frozen(kw_only=True)
+class SavedPlans:
+    """What a saved document says.
+
+    Attributes:
+        files: of the config, as absolute paths.
+        overrides: `KEY=VALUE` texts.
+        plans: in the order in which they run.
+    """
+
+    files: tuple[str, ...]
+    overrides: tuple[str, ...]
+    plans: tuple[SavedPlan, ...]
+
+
+def plan_document(plan: ExecutionPlan, config: Config) -> dict[str, Any]:
+    """A plan as plain data: all that it rests on, `ENV[…]` as written, and its digest."""
+    tables = config_tables(config, mask=True)
+    document = {
+        "scenario": plan.scenario,
+        "name": plan.name,
+        "mode": plan.mode.value,
+        "workers": plan.workers,
+        "selection": _selection(plan.selection),
+        "jobs": [
+            {
+                "task": job.task.id,
+                "needs": [plan.jobs[need].task.id for need in job.needs],
+                "inputs": list(job.task.inputs),
+                "outputs": list(job.task.outputs),
+                "function": str(job.task.function),
+                "settings": _settings(tables["TASK"].get(job.task.id, {})),
+            }
+            for job in plan.jobs
+        ],
+        "data_nodes": {
+            node_id: plain(tables.get("DATA_NODE", {}).get(node_id, {}))
+            for node_id in plan.data_nodes
+        },
+        "not_selected": list(plan.not_selected),
+    }
+    return {"digest": digest(document), **document}
+
+
+def plans_document(
+    plans: Sequence[Mapping[str, Any]], files: Sequence[str], overrides: Sequence[str]
+) -> dict[str, Any]:
+    """Several plans as one document. Overrides that hold a secret are left out."""
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "config": {
+            "files": [str(Path(file).absolute()) for file in files],
+            "set": [each for each in overrides if not _holds_secret(each)],
+        },
+        "plans": list(plans),
+    }
+
+
+def read_plans(text: str, name: str) -> SavedPlans:
+    """Read a saved document.
+
+    Raises:
+        UsageError: it is none, or of another version.
+    """
+    try:
+        document = json.loads(text)
+        if document["format"] != FORMAT:
+            raise UsageError(f"`{name}` is no saved plan")
+        if document["version"] != VERSION:
+            version = document["version"]
+            raise UsageError(
+                f"`{name}` is a plan of version {version}, this runner reads {VERSION}"
+            )
+        config = document["config"]
+        return SavedPlans(
+            files=_texts(config["files"]),
+            overrides=_texts(config["set"]),
+            plans=tuple(_saved(plan) for plan in document["plans"]),
+        )
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        hint = "runner plan --out FILE saves one"
+        raise UsageError(f"`{name}` is no saved plan", hint=hint) from None
+
+
+def _saved(plan: Mapping[str, Any]) -> SavedPlan:
+    selection = plan["selection"]
+    several = {name: _texts(selection[name]) for name in ("tasks", "to", "tags", "exclude")}
+    sequence = selection["sequence"]
+    return SavedPlan(
+        scenario=_text(plan["scenario"]),
+        name=_text(plan["name"]),
+        mode=_text(plan["mode"]),
+        selection=Selection(
+            **several,
+            from_=_texts(selection["from"]),
+            sequence=None if sequence is None else _text(sequence),
+        ),
+        digest=_text(plan["digest"]),
+    )
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+def _texts(values: Any) -> tuple[str, ...]:
+    if not isinstance(values, list):
+        raise TypeError
+    return tuple(_text(value) for value in values)
+
+
+def _selection(selection: Selection) -> dict[str, Any]:
+    return {
+        "tasks": list(selection.tasks),
+        "from": list(selection.from_),
+        "to": list(selection.to),
+        "tags": list(selection.tags),
+        "exclude": list(selection.exclude),
+        "sequence": selection.sequence,
+    }
+
+
+def _settings(table: Mapping[str, Any]) -> dict[str, Any]:
+    told = {"inputs", "outputs", "function"}
+    return {name: plain(value) for name, value in table.items() if name not in told}
+
+
+def plain(value: Any) -> Any:
+    """The value with dates as text, since JSON has none."""
+    if isinstance(value, Mapping):
+        return {name: plain(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [plain(item) for item in value]
+    if isinstance(value, str | int | float | bool | None):
+        return value
+    return str(value)
+
+
+def _holds_secret(override: str) -> bool:
+    return is_secret_key(override.partition("=")[0]) or "broker_url" in override
