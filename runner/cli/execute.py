@@ -1,0 +1,275 @@
+"""`runner execute`: check, plan and run."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TextIO
+
+import attrs
+import click
+
+from runner.cli.loading import Checked, load_and_check, refuse_errors
+from runner.cli.options import Common, common_options, scenario_options, selection_options
+from runner.cli.progress import said, shown_progress
+from runner.cli.rendering import show_diagnostics
+from runner.cli.scenarios import Wanted, plans_of, wanted
+from runner.cli.signals import Stopping, answer_stream
+from runner.cli.style import Paint, clean, duration, painter
+from runner.core import Core, Submission
+from runner.errors import ExitCode, RunnerError, UsageError
+from runner.execution.failures import Failure
+from runner.execution.importing import ImportFailedError
+from runner.execution.lifecycle import JobStatus, SubmissionStatus
+from runner.execution.orchestrator import JobEnd
+from runner.plan.document import SavedPlans, plan_document, read_plans
+from runner.plan.model import ExecutionPlan
+
+
+@attrs.frozen(kw_only=True)
+class Manner:
+    """How a run is run and told."""
+
+    format: str
+    fail_fast: bool
+    pdb: bool
+    full_traceback: bool
+
+
+@click.command(name="execute", context_settings={"help_option_names": ["-h", "--help"]})
+@common_options
+@scenario_options
+@selection_options
+@click.option(
+    "--plan",
+    "plan_file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Run a plan that runner plan --out has saved.",
+)
+@click.option("--fail-fast", is_flag=True, help="Start no job after one has failed.")
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["human", "json"]),
+    default="human",
+    show_default=True,
+    help="How the end is told.",
+)
+@click.option("--pdb", is_flag=True, help="Open a debugger where a task raises.")
+@click.option("--full-traceback", is_flag=True, help="Show the frames of runner too.")
+def command(
+    common: Common,
+    plan_file: Path | None,
+    fail_fast: bool,
+    format_: str,
+    pdb: bool,
+    full_traceback: bool,
+    **options: Any,
+) -> int:
+    """Check, plan and run a scenario.
+
+    A failed job fails alone: what needs its outputs is abandoned, the rest goes on.
+    """
+    which = wanted(options)
+    manner = Manner(format=format_, fail_fast=fail_fast, pdb=pdb, full_traceback=full_traceback)
+    if plan_file is not None:
+        return _execute_saved(common, which, plan_file, manner)
+    checked = load_and_check(common)
+    refuse_errors(checked, common)
+    return _execute(checked, plans_of(checked.config, which), common, manner)
+
+
+def _execute_saved(common: Common, which: Wanted, plan_file: Path, manner: Manner) -> int:
+    """Make the saved plans again, and run them if they are the same."""
+    if which != Wanted():
+        raise UsageError("--plan says already which scenario and which tasks")
+    saved = _read_saved(plan_file)
+    common = attrs.evolve(
+        common,
+        files=common.files or saved.files,
+        overrides=(*saved.overrides, *common.overrides),
+    )
+    checked = load_and_check(common)
+    refuse_errors(checked, common)
+    plans = []
+    for each in saved.plans:
+        again = Wanted(
+            scenarios=(each.scenario,), name=each.name, mode=each.mode, selection=each.selection
+        )
+        (plan,) = plans_of(checked.config, again)
+        if plan_document(plan, checked.config)["digest"] != each.digest:
+            message = f"the plan for {each.name} is stale: the config has changed since"
+            hint = f"look at it again: runner plan --out {plan_file}"
+            raise UsageError(message, code="RUN702", hint=hint)
+        plans.append(plan)
+    return _execute(checked, plans, common, manner)
+
+
+def _read_saved(plan_file: Path) -> SavedPlans:
+    try:
+        text = plan_file.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "not UTF-8"
+        raise UsageError(f"`{plan_file}` cannot be read: {reason.lower()}") from None
+    return read_plans(text, str(plan_file))
+
+
+def _execute(
+    checked: Checked, plans: Sequence[ExecutionPlan], common: Common, manner: Manner
+) -> int:
+    submissions: list[Submission] = []
+    with answer_stream(divert=not manner.pdb) as answer, Core(checked.config, checked=True) as core:
+        with Stopping() as stopping:
+            for plan in plans:
+                if stopping.signal is None:
+                    submission = _run(core, plan, checked, common, manner, stopping)
+                    submissions.append(submission)
+                    if manner.format == "human":
+                        _tell(submission, answer, common, manner)
+        if manner.format == "json":
+            print(json.dumps(_document(submissions), indent=1, ensure_ascii=False), file=answer)
+    if stopping.signal is not None:
+        return 128 + stopping.signal
+    failed = any(each.status is not SubmissionStatus.COMPLETED for each in submissions)
+    return ExitCode.FAILED if failed else ExitCode.DONE
+
+
+def _run(
+    core: Core,
+    plan: ExecutionPlan,
+    checked: Checked,
+    common: Common,
+    manner: Manner,
+    stopping: Stopping,
+) -> Submission:
+    try:
+        scenario = core.create_scenario(plan.scenario, plan.name)
+        live = not manner.pdb and manner.format == "human"
+        with shown_progress(plan, color=common.color, quiet=common.quiet, live=live) as shown:
+            submission = scenario.prepare(
+                plan,
+                fail_fast=manner.fail_fast,
+                observers=shown.observers,
+                on_error=_debug if manner.pdb else None,
+                full_traceback=manner.full_traceback,
+            )
+            submission.begin()
+            shown.begun(submission)
+            with stopping.of(submission):
+                submission.run()
+    except ImportFailedError as error:
+        _show_failure(error.failure, f"{error}", painter(sys.stderr, common.color), manner)
+        raise _Told(error) from None
+    except RunnerError as error:
+        if not error.diagnostics:
+            raise
+        show_diagnostics(checked.located(error.diagnostics), checked.source, color=common.color)
+        raise _Told(error) from None
+    return submission
+
+
+class _Told(RunnerError):  # noqa: N818 - an error whose reasons have been shown
+    def __init__(self, error: RunnerError) -> None:
+        super().__init__("nothing ran")
+        self.exit_code = error.exit_code  # type: ignore[misc]  # of this error alone
+
+
+def _tell(submission: Submission, answer: TextIO, common: Common, manner: Manner) -> None:
+    """Why jobs failed, on stderr, and how the run ended."""
+    paint = painter(sys.stderr, common.color)
+    for job in submission.jobs:
+        if job.status is JobStatus.FAILED and job.failure is not None:
+            head = f"task `{job.task}` failed: {said(job.failure)}"
+            _show_failure(job.failure, head, paint, manner)
+    paint = painter(answer, common.color)
+    words = {SubmissionStatus.COMPLETED: "completed", SubmissionStatus.FAILED: "failed"}
+    word = words.get(submission.status, "was stopped")
+    color = "green" if submission.status is SubmissionStatus.COMPLETED else "red"
+    told = ", ".join(_counts(submission)) or "nothing to do"
+    verdict = paint(f"Run {submission.id} {word}", fg=color, bold=True)
+    print(f"{verdict}: {told} in {duration(submission.seconds)}", file=answer, flush=True)
+
+
+def _counts(submission: Submission) -> list[str]:
+    statuses = [job.status for job in submission.jobs]
+    return [
+        f"{statuses.count(status):,} {status.value.lower()}"
+        for status in JobStatus
+        if status in statuses
+    ]
+
+
+def _show_failure(failure: Failure, head: str, paint: Paint, manner: Manner) -> None:
+    label = paint(f"error[{failure.code}]", fg="red", bold=True)
+    print(f"\n{label}: {paint(clean(head), bold=True)}", file=sys.stderr)
+    bar = paint("|", fg="blue")
+    if failure.file:
+        gutter = " " * len(str(failure.line))
+        place = f"{_near(failure.file)}:{failure.line} in {failure.function}"
+        print(f"{gutter}{paint('-->', fg='blue')} {place}", file=sys.stderr)
+        if failure.source:
+            print(f"{gutter} {bar}", file=sys.stderr)
+            number = paint(str(failure.line), fg="blue")
+            print(f"{number} {bar}     {clean(failure.source)}", file=sys.stderr)
+            print(f"{gutter} {bar}", file=sys.stderr)
+    if failure.traceback and (manner.full_traceback or failure.traceback.count("  File ") > 1):
+        print(clean(failure.traceback.rstrip()), file=sys.stderr)
+    if failure.hint:
+        print(f"  {paint('=', fg='blue')} help: {clean(failure.hint)}", file=sys.stderr)
+    print(file=sys.stderr)
+
+
+def _near(file: str) -> str:
+    """A path as the reader would write it here."""
+    try:
+        return str(Path(file).relative_to(Path.cwd()))
+    except ValueError:
+        return file
+
+
+def _document(submissions: Sequence[Submission]) -> dict[str, Any]:
+    documents = [_run_document(submission) for submission in submissions]
+    if len(documents) == 1:
+        return {"format": "runner.run", "version": 1, **documents[0]}
+    return {"format": "runner.runs", "version": 1, "runs": documents}
+
+
+def _run_document(submission: Submission) -> dict[str, Any]:
+    return {
+        "run": submission.id,
+        "scenario": submission.plan.scenario,
+        "name": submission.plan.name,
+        "status": submission.status.value,
+        "seconds": round(submission.seconds, 6),
+        "jobs": [_job_document(job) for job in submission.jobs],
+    }
+
+
+def _job_document(job: JobEnd) -> dict[str, Any]:
+    failure = job.failure
+    told = None
+    if failure is not None:
+        told = {name: getattr(failure, name) for name in ("code", "type", "message", "traceback")}
+    return {
+        "task": job.task,
+        "status": job.status.value,
+        "attempts": job.attempts,
+        "seconds": None if job.seconds is None else round(job.seconds, 6),
+        "worker": None,
+        "failure": told,
+    }
+
+
+def _debug(error: BaseException) -> None:
+    """A debugger at the place where the user's code raised."""
+    import pdb
+    import traceback
+
+    from runner.execution.failures import users_frames
+
+    traceback.print_exception(error)
+    frames = users_frames(error.__traceback__) or error.__traceback__
+    pdb.post_mortem(frames)

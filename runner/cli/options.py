@@ -1,0 +1,105 @@
+"""The options that commands share, and what they are read to."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import attrs
+import click
+
+Option: TypeAlias = Callable[[Callable[..., int]], Callable[..., int]]
+
+
+@attrs.frozen(kw_only=True)
+class Common:
+    """What every command that reads a config is told.
+
+    Attributes:
+        files: the config files, the lowest first; none: found from this folder up.
+        overrides: `KEY=VALUE` texts.
+        application_path: where relative paths start; None: the first file's folder.
+        color: `auto`, `always` or `never`.
+        quiet: whether only errors and the answer are shown.
+        verbose: whether more is told.
+    """
+
+    files: tuple[str, ...] = ()
+    overrides: tuple[str, ...] = ()
+    application_path: Path | None = None
+    color: str = "auto"
+    quiet: bool = False
+    verbose: bool = False
+
+
+_COMMON: tuple[Option, ...] = (
+    click.argument("files", nargs=-1, type=click.Path()),
+    click.option(
+        "-c", "--config", "more_files", multiple=True, type=click.Path(), metavar="FILE",
+        help="A config file; later ones override earlier ones, key by key. Repeatable.",
+    ),
+    click.option(
+        "--set", "overrides", multiple=True, metavar="KEY=VALUE",
+        help="Override a key: --set JOB.mode=standalone. Repeatable.",
+    ),
+    click.option(
+        "--application-path", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
+        help="Where relative paths start and functions are; default: the first file's folder.",
+    ),
+    click.option(
+        "--color", type=click.Choice(["auto", "always", "never"]), default="auto",
+        show_default=True, help="Whether output is coloured.",
+    ),
+    click.option("-q", "--quiet", is_flag=True, help="Only errors and the answer."),
+    click.option("-v", "--verbose", is_flag=True, help="More about what is done."),
+)  # fmt: skip
+
+_SELECTION: tuple[Option, ...] = (
+    click.option("--task", "tasks", multiple=True, metavar="GLOB", help="Only these tasks."),
+    click.option("--from", "from_", multiple=True, metavar="TASK", help="These and all after."),
+    click.option("--to", multiple=True, metavar="TASK", help="These and all before."),
+    click.option("--tag", "tags", multiple=True, metavar="TAG", help="Only tasks of this tag."),
+    click.option("--exclude", multiple=True, metavar="GLOB", help="Not these tasks."),
+    click.option("--sequence", metavar="NAME", help="Only the tasks of this sequence."),
+)
+
+_SCENARIOS: tuple[Option, ...] = (
+    click.option("-s", "--scenario", "scenarios", multiple=True, metavar="ID", help="Which one."),
+    click.option("--all", "all_", is_flag=True, help="All scenarios."),
+    click.option("--name", metavar="NAME", help="Of the scenario; default: its id."),
+    click.option(
+        "--mode", type=click.Choice(["development", "standalone", "cluster"]),
+        help="Where it runs, whatever the config says.",
+    ),
+)  # fmt: skip
+
+
+def common_options(function: Callable[..., int]) -> Callable[..., int]:
+    """Add files and the options of every command; they arrive as one `Common`."""
+
+    @functools.wraps(function)
+    def with_common(**options: Any) -> int:
+        files = (*options.pop("files"), *options.pop("more_files"))
+        names = ("overrides", "application_path", "color", "quiet", "verbose")
+        common = Common(files=files, **{name: options.pop(name) for name in names})
+        return function(common, **options)
+
+    return _added(with_common, _COMMON)
+
+
+def scenario_options(function: Callable[..., int]) -> Callable[..., int]:
+    """Add `-s`, `--all`, `--name` and `--mode`."""
+    return _added(function, _SCENARIOS)
+
+
+def selection_options(function: Callable[..., int]) -> Callable[..., int]:
+    """Add the options that select tasks."""
+    return _added(function, _SELECTION)
+
+
+def _added(function: Callable[..., int], options: Sequence[Option]) -> Callable[..., int]:
+    for option in reversed(options):
+        function = option(function)
+    return function
