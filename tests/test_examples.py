@@ -1,0 +1,93 @@
+"""Every folder of examples/ is complete, right, and makes the files it promises."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import runner
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+FOLDERS = sorted(path.parent for path in EXAMPLES.glob("*/pipeline.toml"))
+NEED_PANDAS = frozenset({"weather"})
+
+
+def layered() -> Iterator[tuple[Path, list[str], str]]:
+    """Folder, files and expected outputs: of pipeline.toml, and of each file laid over it."""
+    for folder in FOLDERS:
+        yield folder, ["pipeline.toml"], "expected"
+        for overlay in sorted(set(folder.glob("*.toml")) - {folder / "pipeline.toml"}):
+            yield folder, ["pipeline.toml", overlay.name], f"expected-{overlay.stem}"
+
+
+EXAMPLE = pytest.mark.parametrize(
+    ("folder", "files", "expected"),
+    [pytest.param(*case, id=f"{case[0].name}-{case[1][-1]}") for case in layered()],
+)
+
+
+def copied(folder: Path, target: Path) -> Path:
+    if folder.name in NEED_PANDAS and importlib.util.find_spec("pandas") is None:
+        pytest.skip(f"the example {folder.name} needs pandas: pip install 'toml-runner[tables]'")
+    made = shutil.ignore_patterns("out", ".runner", "__pycache__")
+    return shutil.copytree(folder, target / folder.name, ignore=made)
+
+
+def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Call the command line of the very package that is being tested, warnings being errors."""
+    package = Path(runner.__file__).parent
+    return subprocess.run(
+        [sys.executable, "-m", "runner", *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(package.parent), "PYTHONWARNINGS": "error"},
+        capture_output=True,
+        encoding="utf-8",
+        timeout=120,
+        check=False,
+    )
+
+
+def texts(folder: Path) -> dict[str, str]:
+    """What every file below a folder holds, by relative path."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8")
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def test_there_are_examples() -> None:
+    assert [folder.name for folder in FOLDERS] == ["layers", "quickstart", "weather"]
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+def test_explains_itself(folder: Path) -> None:
+    assert (folder / "README.md").is_file()
+
+
+@EXAMPLE
+def test_checks_without_a_warning(
+    folder: Path, files: list[str], expected: str, tmp_path: Path
+) -> None:
+    checked = run(copied(folder, tmp_path), "check", "--strict", *files)
+
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+@EXAMPLE
+def test_makes_the_expected_files(
+    folder: Path, files: list[str], expected: str, tmp_path: Path
+) -> None:
+    copy = copied(folder, tmp_path)
+
+    executed = run(copy, "execute", *files)
+
+    assert executed.returncode == 0, executed.stdout + executed.stderr
+    assert texts(copy / "out") == texts(folder / expected) != {}
