@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -29,7 +28,7 @@ from runner.execution.preparation import (
     storage_folder,
     write_defaults,
 )
-from runner.functions.modules import Modules
+from runner.functions.modules import modules_of
 from runner.plan.compiler import compile_plan, find_scenario
 from runner.plan.model import ExecutionPlan
 from runner.store.places import check_name
@@ -39,12 +38,6 @@ from runner.store.store import JobRow, NodeRow, Store
 def check(config: Config) -> list[Diagnostic]:
     """Everything that is wrong with a config; imports and runs nothing of the user's."""
     return check_rules(config, modules_of(config))
-
-
-def modules_of(config: Config) -> Modules:
-    """Where the functions of a config are looked up: the application path, then `sys.path`."""
-    path = config.application_path
-    return Modules((str(path), *filter(None, sys.path)), base=path)
 
 
 class Core:

@@ -56,6 +56,8 @@ def cycles(graph: Mapping[N, Iterable[N]]) -> list[Sequence[N]]:
     A knot is a strongly connected component. Each cycle begins at its knot's first node and runs
     along the edges turned round: every node comes before the next, the last before the first.
     """
+    if len(order(graph)) == len(graph):
+        return []
     after = successors(graph)
     return [_shortest_cycle(knot, after) for knot in _knots(graph, after)]
 

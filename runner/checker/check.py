@@ -35,6 +35,8 @@ def check(config: Config, modules: Modules | None = None) -> list[Diagnostic]:
         config: to be judged; what could not be read of it has been told by the loader.
         modules: where functions are looked up; None leaves the rules on functions out.
     """
+    if () in config.unread:  # a whole file is missing, and who knows what it declares
+        return []
     found = [diagnostic for rule in RULES for diagnostic in rule(config)]
     if modules is not None:
         found += functions.wrong_functions(config, modules)

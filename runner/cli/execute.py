@@ -21,7 +21,7 @@ from runner.cli.style import Paint, clean, duration, painter
 from runner.core import Core, Submission
 from runner.errors import ExitCode, RunnerError, UsageError
 from runner.execution.failures import Failure
-from runner.execution.importing import ImportFailedError
+from runner.execution.importing import UserCodeError
 from runner.execution.lifecycle import JobStatus, SubmissionStatus
 from runner.execution.orchestrator import JobEnd
 from runner.plan.document import SavedPlans, plan_document, read_plans
@@ -148,7 +148,7 @@ def _run(
     try:
         scenario = core.create_scenario(plan.scenario, plan.name)
         live = not manner.pdb and manner.format == "human"
-        with shown_progress(plan, color=common.color, quiet=common.quiet, live=live) as shown:
+        with shown_progress(plan, common, live=live) as shown:
             submission = scenario.prepare(
                 plan,
                 fail_fast=manner.fail_fast,
@@ -160,7 +160,7 @@ def _run(
             shown.begun(submission)
             with stopping.of(submission):
                 submission.run()
-    except ImportFailedError as error:
+    except UserCodeError as error:
         _show_failure(error.failure, f"{error}", painter(sys.stderr, common.color), manner)
         raise _Told(error) from None
     except RunnerError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,9 +16,9 @@ from runner.cli.rendering import Source, file_source, show_diagnostics
 from runner.config.document import Places
 from runner.config.loader import Loaded, find_config, load
 from runner.config.model import Config
-from runner.core import modules_of
 from runner.diagnostics import Diagnostic, Place, has_errors
 from runner.errors import ConfigError, UsageError
+from runner.functions.modules import modules_of
 
 
 @attrs.frozen
@@ -66,6 +67,8 @@ def load_and_check(
         environ=os.environ,
         application_path=common.application_path,
     )
+    if common.verbose:
+        _tell_layers(loaded)
     found = [*loaded.diagnostics, *unknown_codes(loaded.config.check)]
     found += check(loaded.config, modules_of(loaded.config))
     judged = judge(found, loaded.config.check, select=select, ignore=ignore, strict=strict)
@@ -87,6 +90,12 @@ def refuse_errors(checked: Checked, common: Common) -> None:
         raise ConfigError("the config is invalid, nothing ran")
     if not common.quiet:
         show_diagnostics(checked.diagnostics, checked.source, color=common.color)
+
+
+def _tell_layers(loaded: Loaded) -> None:
+    print(f"application path {loaded.config.application_path}", file=sys.stderr)
+    for layer in loaded.document.layers:
+        print(f"read {layer.name}", file=sys.stderr)
 
 
 def _found() -> Path:

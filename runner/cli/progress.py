@@ -3,31 +3,38 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
+from runner.cli.options import Common
 from runner.cli.style import clean, duration, painter, wants_color
 from runner.core import Submission
 from runner.execution.failures import Failure
 from runner.execution.lifecycle import JobStatus
 from runner.execution.orchestrator import JobEnd, Observer
+from runner.plan.model import ExecutionPlan
 
 
 class Lines:
     """One line a change, on stderr."""
 
-    def __init__(self, widest: int, retries: dict[str, int], color: str) -> None:
+    def __init__(
+        self, widest: int, retries: Mapping[str, int], color: str, *, starts: bool
+    ) -> None:
         self._width = widest
         self._retries = retries
         self._paint = painter(sys.stderr, color)
+        self._starts = starts
 
     def begun(self, text: str) -> None:
         self._print("start", text)
 
     def started(self, task: str, attempt: int) -> None:
-        """A start is no change worth a line; its end is."""
+        if self._starts:
+            again = f"attempt {attempt}" if attempt > 1 else ""
+            self._print("run", f"{task.ljust(self._width)}  {again}".rstrip())
 
     def retrying(self, task: str, attempt: int, failure: Failure, delay: float) -> None:
         wait = f", again in {duration(delay)}" if delay else ""
@@ -70,15 +77,21 @@ class Bar:
 
 
 @contextmanager
-def shown_progress(submission_plan: Any, *, color: str, quiet: bool, live: bool) -> Iterator[Shown]:
-    """What shows the progress of a run, as long as the block lasts."""
-    jobs = submission_plan.jobs
+def shown_progress(plan: ExecutionPlan, common: Common, *, live: bool) -> Iterator[Shown]:
+    """What shows the progress of a run, as long as the block lasts.
+
+    Args:
+        plan: what runs.
+        common: how much is shown.
+        live: whether there may be a bar.
+    """
+    jobs = plan.jobs
     widest = min(max((len(job.task.id) for job in jobs), default=0), 40)
     retries = {job.task.id: job.task.retries for job in jobs}
-    lines = Lines(widest, retries, color)
-    if quiet:
+    lines = Lines(widest, retries, common.color, starts=common.verbose)
+    if common.quiet:
         yield Shown((), lines)
-    elif live and sys.stderr.isatty() and wants_color(sys.stderr, color):
+    elif live and sys.stderr.isatty() and wants_color(sys.stderr, common.color):
         with _bar() as progress:
             yield Shown((Bar(progress, len(jobs), lines),), lines)
     else:

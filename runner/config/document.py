@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import attrs
@@ -11,19 +12,24 @@ from runner.config.positions import Mark, nearest_mark, position, scan
 from runner.diagnostics import Diagnostic, KeyPath, Place, Position, Related
 
 
-@attrs.frozen
+@attrs.frozen(slots=False)
 class Layer:
     """One source of keys.
 
     Attributes:
         name: a file as the user named it, or `--set KEY=VALUE`; empty for the Python builder.
-        tables: what it says.
+        parse: gives what it says; called once, when that is first asked for.
         text: the TOML it says it in; None where there is none.
     """
 
     name: str
-    tables: Mapping[str, Any]
+    parse: Callable[[], Mapping[str, Any]] = attrs.field(eq=False, repr=False)
     text: str | None = None
+
+    @cached_property
+    def tables(self) -> Mapping[str, Any]:
+        """What it says."""
+        return self.parse()
 
 
 @attrs.frozen

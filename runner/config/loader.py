@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import attrs
 
+from runner.config import cache
 from runner.config.document import Document, Layer, merge
 from runner.config.environment import resolve_env
 from runner.config.model import (
@@ -37,7 +39,7 @@ from runner.config.structure import (
     misspelt_types,
     structure,
 )
-from runner.config.values import BadValueError, coerce, quote
+from runner.config.values import BadValueError, coerce, is_secret_key, quote
 from runner.diagnostics import (
     Diagnostic,
     KeyPath,
@@ -116,20 +118,56 @@ def load(
         application_path: where relative paths start; None: the folder of the first file.
         base: what the Python builder says, below all files.
     """
-    diagnostics: list[Diagnostic] = []
-    with collector_paused():
-        layers = list(_layers(paths, overrides, environ, base, diagnostics))
     if application_path is None:
         application_path = Path(paths[0]).parent if paths else Path()
-    config = Config(application_path=application_path.absolute())
-    document = Document(tuple(layers))
-    try:
-        with collector_paused():
-            reading = _Reading(environ, diagnostics)
-            config = reading.config(document, config.application_path)
-    except RecursionError:
-        diagnostics.append(Diagnostic(code="RUN101", message="tables are nested too deep"))
+    application_path = application_path.absolute()
+    diagnostics: list[Diagnostic] = []
+    layers = tuple(_layers(paths, overrides, environ, base, diagnostics))
+    if diagnostics or not cache.is_kept(layers):
+        return _structured(layers, environ, diagnostics, application_path)
+    folder = cache.folder_of(layers, application_path)
+    match cache.read(folder, layers):
+        case (Config() as config, tuple() as found):
+            config = attrs.evolve(config, application_path=application_path)
+            return Loaded(config, found, Document(layers))
+    loaded = _structured(layers, environ, diagnostics, application_path)
+    folder = application_path / loaded.config.core.storage_folder / "cache"
+    cache.write(folder, layers, (loaded.config, loaded.diagnostics))
+    return loaded
+
+
+def _structured(
+    layers: Sequence[Layer],
+    environ: Mapping[str, str],
+    diagnostics: list[Diagnostic],
+    application_path: Path,
+) -> Loaded:
+    """Parse the layers and make a config of what they say together."""
+    config = Config(application_path=application_path)
+    with collector_paused():
+        document = Document(tuple(_parsed(layers, diagnostics)))
+        try:
+            config = _Reading(environ, diagnostics).config(document, application_path)
+        except RecursionError:
+            diagnostics.append(Diagnostic(code="RUN101", message="tables are nested too deep"))
+    if any(map(_is_unreadable, diagnostics)):  # what else there is, nobody knows
+        config = attrs.evolve(config, unread=config.unread | {()})
     return Loaded(config, tuple(diagnostics), document)
+
+
+def _parsed(layers: Iterable[Layer], diagnostics: list[Diagnostic]) -> Iterator[Layer]:
+    """The layers that can be parsed, each parsed."""
+    for layer in layers:
+        try:
+            _ = layer.tables
+        except UnreadableFileError as error:
+            diagnostics.append(error.diagnostic)
+        else:
+            yield layer
+
+
+def _is_unreadable(diagnostic: Diagnostic) -> bool:
+    return diagnostic.code in {"RUN101", "RUN108", "RUN109"}
 
 
 def load_config(
@@ -178,7 +216,7 @@ def _layers(
     diagnostics: list[Diagnostic],
 ) -> Iterable[Layer]:
     if base is not None:
-        yield Layer("", base)
+        yield Layer("", lambda: base)
     named = [Path(path) for path in paths]
     for variable in PATH_VARIABLES:
         if environ.get(variable):
@@ -188,13 +226,19 @@ def _layers(
     for path in dict.fromkeys(named):
         try:
             text = read_text(path, str(path))
-            yield Layer(str(path), parse_toml(text, str(path)), text)
         except UnreadableFileError as error:
             diagnostics.append(error.diagnostic)
+        else:
+            yield Layer(str(path), partial(parse_toml, text, str(path)), text)
     for override in overrides:
         tables = _override(override, diagnostics)
         if tables is not None:
-            yield Layer(f"--set {override}", tables)
+            yield Layer(f"--set {_without_secret(override)}", partial(dict, tables))
+
+
+def _without_secret(override: str) -> str:
+    key, _, value = override.partition("=")
+    return f"{key}={'***' if is_secret_key(key) or 'broker_url' in key else value}"
 
 
 def _old_variable(variable: str) -> Diagnostic:
@@ -614,7 +658,8 @@ def _drop_options(
         if dropped:
             rest = {name: raw for name, raw in table.items() if name not in stale}
             nodes = {**layer.tables["DATA_NODE"], node_id: rest}
-            kept.append(attrs.evolve(layer, tables={**layer.tables, "DATA_NODE": nodes}))
+            tables_left = {**layer.tables, "DATA_NODE": nodes}
+            kept.append(attrs.evolve(layer, parse=partial(dict, tables_left)))
         else:
             kept.append(layer)
     return kept

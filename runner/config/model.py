@@ -225,8 +225,9 @@ class Config:
         runner: `[RUNNER]`, the application's free properties.
         data_nodes, tasks, scenarios: by id, in the order in which they were first written.
         env: where a value came from the environment.
-        unread: keys whose value could not be read and stands at its default. A config in which
-            there are any has errors and is not run; rules use it to keep quiet about what follows.
+        unread: keys whose value could not be read and stands at its default; the empty key stands
+            for a whole file. A config in which there are any has errors and is not run; rules use
+            it to keep quiet about what follows.
         application_path: relative paths start here, and it heads `sys.path`.
     """
 

@@ -16,6 +16,9 @@ CHOICES: Final = "choices"
 """Metadata: the texts that are allowed."""
 MINIMUM: Final = "minimum"
 """Metadata: the least value."""
+
+EXPOSED_TYPES: Final = ("pandas", "numpy", "polars", "records")
+"""What a tabular data node may hand out, beside instances of a class."""
 _required: Final[Any] = attrs.field(default=None, metadata={REQUIRED: True})
 
 

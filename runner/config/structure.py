@@ -20,7 +20,7 @@ from runner.config.model import (
     SectionRef,
     StartMethod,
 )
-from runner.config.options import CHOICES, MINIMUM
+from runner.config.options import CHOICES, EXPOSED_TYPES, MINIMUM
 from runner.config.references import FunctionRef
 from runner.config.values import (
     TYPES,
@@ -37,8 +37,6 @@ from runner.diagnostics import KeyPath
 
 T = TypeVar("T")
 Hook = Callable[[Any, Any], Any]
-
-EXPOSED_TYPES: Final = ("pandas", "numpy", "polars", "records")
 
 
 class BadValuesError(ValueError):

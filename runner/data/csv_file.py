@@ -148,7 +148,6 @@ class CsvFile:
 def open_csv(opening: Opening) -> CsvFile:
     options = opening.options
     assert isinstance(options, CsvOptions)
-    tables.check_exposed_type(opening.node, options.exposed_type)
     return CsvFile(opening, options, NodeFile.of(opening))
 
 

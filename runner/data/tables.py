@@ -12,13 +12,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
-from runner.config.references import FunctionRef
-from runner.errors import JobError, SetupError
+from runner.errors import JobError
 
 if TYPE_CHECKING:
     from types import ModuleType
-
-EXPOSED_TYPES: Final = frozenset({"numpy", "pandas", "polars", "records"})
 
 _TEXT: Final = (str, bytes, bytearray)
 _BARE: Final = (*_TEXT, numbers.Number, dt.date, dt.time, enum.Enum)
@@ -34,17 +31,6 @@ class Table:
     def records(self) -> list[dict[Any, Any]]:
         columns = self.columns
         return [dict(zip(columns, row, strict=True)) for row in self.rows]
-
-
-def check_exposed_type(node: str, exposed: str | FunctionRef) -> None:
-    """Refuse an exposed type that there is none of.
-
-    Raises:
-        SetupError: RUN509.
-    """
-    if isinstance(exposed, str) and exposed not in EXPOSED_TYPES:
-        message = f"data node `{node}`: exposed type `{exposed}` does not run in this version"
-        raise SetupError(message, code="RUN509")
 
 
 def is_polars(value: Any) -> bool:

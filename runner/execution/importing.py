@@ -17,14 +17,17 @@ from runner.errors import ConfigError
 from runner.execution.failures import Failure, import_failure
 
 
-class ImportFailedError(ConfigError):
-    """A function cannot be imported; `failure` holds the user's own error."""
+class UserCodeError(ConfigError):
+    """The user's code raised before any job ran; `failure` holds its own error."""
 
-    def __init__(self, ref: FunctionRef, failure: Failure) -> None:
+    def __init__(self, what: str, failure: Failure) -> None:
         raised = f"{failure.type}: {failure.message}" if failure.type else failure.message
-        super().__init__(f"`{ref}` cannot be imported: {raised}")
-        self.code = failure.code
+        super().__init__(f"{what}: {raised}", code=failure.code)
         self.failure = failure
+
+
+def not_imported(ref: FunctionRef, failure: Failure) -> UserCodeError:
+    return UserCodeError(f"`{ref}` cannot be imported", failure)
 
 
 @contextmanager
@@ -43,7 +46,7 @@ def load(ref: FunctionRef) -> Any:
     """The object that a reference names: the longest part of it that is a module is imported.
 
     Raises:
-        ImportFailedError: RUN301, a module raised or is not there; RUN302, it has no such name.
+        UserCodeError: RUN301, a module raised or is not there; RUN302, it has no such name.
     """
     if ref.target is not None:
         return ref.target
@@ -52,7 +55,7 @@ def load(ref: FunctionRef) -> Any:
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt):
             raise
-        raise ImportFailedError(ref, import_failure(error, "RUN301")) from error
+        raise not_imported(ref, import_failure(error, "RUN301")) from error
     found: Any = module
     for index, part in enumerate(rest):
         try:
@@ -62,10 +65,10 @@ def load(ref: FunctionRef) -> Any:
             failure = attrs.evolve(
                 import_failure(error, "RUN302"), type="", message=f"`{owner}` has no `{part}`"
             )
-            raise ImportFailedError(ref, failure) from None
+            raise not_imported(ref, failure) from None
     if not callable(found):
         message = f"it is a {type(found).__name__}, not callable"
-        raise ImportFailedError(ref, Failure(code="RUN303", type="", message=message))
+        raise not_imported(ref, Failure(code="RUN303", type="", message=message))
     return found
 
 

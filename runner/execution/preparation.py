@@ -23,10 +23,11 @@ from runner.config.model import (
     TaskConfig,
 )
 from runner.config.references import FunctionRef
-from runner.data.storage import Opening, Storage
+from runner.data.storage import Opening, Storage, write_all
 from runner.data.storages import STORAGES, open_storage
 from runner.diagnostics import Diagnostic, KeyPath, Related, Severity
-from runner.execution.importing import load
+from runner.execution.failures import failure_of
+from runner.execution.importing import UserCodeError, load
 from runner.execution.worker import Step
 from runner.plan.model import ExecutionPlan
 from runner.store.places import Place, cycle_of, place_of
@@ -110,7 +111,7 @@ def steps_of(plan: ExecutionPlan, instance: Instance) -> dict[str, Step]:
     """What a worker needs for each task; every function is imported here.
 
     Raises:
-        ImportFailedError: a function cannot be imported.
+        UserCodeError: a function cannot be imported.
     """
     known: dict[str, Callable[..., Any]] = {}
     return {job.task.id: _step(job.task, known, instance.storages) for job in plan.jobs}
@@ -124,7 +125,7 @@ def write_defaults(plan: ExecutionPlan, instance: Instance, store: Store) -> Non
 
     Raises:
         JobError: a value cannot be written.
-        ImportFailedError: a function that makes one cannot be imported.
+        UserCodeError: a function that makes one cannot be imported.
     """
     known = store.data_nodes()
     written = []
@@ -133,14 +134,11 @@ def write_defaults(plan: ExecutionPlan, instance: Instance, store: Store) -> Non
             continue
         place, storage = instance.places[node.id], instance.storages[node.id]
         digest = _default_digest(node.default_data)
-        if _is_due(known.get(place.key), storage, digest):
-            value = node.default_data
-            if isinstance(value, FunctionRef):
-                value = load(value)()
-            staged = storage.stage(value)
-            staged.commit()
+        if _is_due(known.get(place.key), storage, place, digest):
+            write_all([(storage, _first_value(node))])
             if place.path is not None:
-                written.append(NodeRow(place.key, "default", None, None, time(), digest))
+                stamp = _stamp(place.path)
+                written.append(NodeRow(place.key, "default", None, None, time(), digest, stamp))
     store.record_written(written)
 
 
@@ -204,12 +202,33 @@ def _pickled(value: Any) -> bytes:
     return pickle.dumps(value, protocol=5)
 
 
-def _is_due(row: NodeRow | None, storage: Storage, digest: str | None) -> bool:
+def _first_value(node: DataNodeConfig) -> Any:
+    value = node.default_data
+    if not isinstance(value, FunctionRef):
+        return value
+    function = load(value)
+    try:
+        return function()
+    except Exception as error:
+        what = f"`{value}`, which makes the default data of `{node.id}`, raised"
+        raise UserCodeError(what, failure_of(error)) from error
+
+
+def _is_due(row: NodeRow | None, storage: Storage, place: Place, digest: str | None) -> bool:
     if not storage.exists():
         return True
-    if row is None:  # the user's own file, or the memory of this run
+    if row is None or row.origin != "default":  # a user's own file, a task's, this run's memory
         return False
-    return row.origin == "default" and row.digest != digest
+    return row.digest != digest and place.path is not None and row.stamp == _stamp(place.path)
+
+
+def _stamp(path: Path) -> str | None:
+    """Tells a file from what somebody made of it since."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return f"{found.st_ino}:{found.st_size}:{found.st_mtime_ns}"
 
 
 def _no_file(node: DataNodeConfig, place: Place) -> Diagnostic:

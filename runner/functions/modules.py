@@ -24,6 +24,7 @@ from zipimport import zipimporter
 
 import attrs
 
+from runner.config.model import Config
 from runner.diagnostics import Place, Position
 
 SIZE_LIMIT: Final = 4 * 1024 * 1024
@@ -200,6 +201,12 @@ class Modules:
             if spec is not None:
                 return _from_spec(name, spec)
         return None
+
+
+def modules_of(config: Config) -> Modules:
+    """Where the functions of a config are looked up: the application path, then `sys.path`."""
+    path = config.application_path
+    return Modules((str(path), *filter(None, sys.path)), base=path)
 
 
 def prefixes(name: str) -> Iterator[str]:

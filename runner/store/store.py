@@ -50,7 +50,8 @@ CREATE TABLE data_nodes (
     run      TEXT,
     task     TEXT,
     written  REAL NOT NULL,
-    digest   TEXT
+    digest   TEXT,
+    stamp    TEXT
 ) WITHOUT ROWID;
 """
 
@@ -95,6 +96,7 @@ class NodeRow:
         run, task: what wrote it, for `task`.
         written: seconds since 1970, UTC.
         digest: of a default: of what the config said; None where that cannot be told.
+        stamp: of a default's file, as it was left: tells whether somebody has changed it since.
     """
 
     key: str
@@ -103,6 +105,7 @@ class NodeRow:
     task: str | None
     written: float
     digest: str | None = None
+    stamp: str | None = None
 
 
 class Store:
@@ -201,7 +204,7 @@ class Store:
 
     def data_nodes(self) -> dict[str, NodeRow]:
         """Where every present value comes from, by key."""
-        query = "SELECT key, origin, run, task, written, digest FROM data_nodes"
+        query = "SELECT key, origin, run, task, written, digest, stamp FROM data_nodes"
         with _told(self._path):
             return {row[0]: NodeRow(*row) for row in self._connection.execute(query)}
 
@@ -220,8 +223,8 @@ class Store:
 
 
 def _put(connection: sqlite3.Connection, written: Iterable[NodeRow]) -> None:
-    rows = [(w.key, w.origin, w.run, w.task, w.written, w.digest) for w in written]
-    connection.executemany("INSERT OR REPLACE INTO data_nodes VALUES (?, ?, ?, ?, ?, ?)", rows)
+    rows = [(w.key, w.origin, w.run, w.task, w.written, w.digest, w.stamp) for w in written]
+    connection.executemany("INSERT OR REPLACE INTO data_nodes VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
 
 
 def _prepare(connection: sqlite3.Connection, path: Path, *, durable: bool) -> None:

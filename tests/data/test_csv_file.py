@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from runner.config.references import FunctionRef
 from runner.data.csv_file import typed
 from runner.data.storage import Storage
-from runner.errors import JobError, SetupError
+from runner.errors import JobError
 
 Opened = Callable[..., Storage]
 
@@ -254,11 +254,6 @@ def test_pandas_is_missing(
     with pytest.raises(JobError, match=r"^data node `x` needs pandas: ") as caught:
         opened("csv", exposed_type=library).read()
     assert caught.value.code == "RUN402"
-
-
-def test_an_exposed_type_that_there_is_none_of(opened: Opened) -> None:
-    with pytest.raises(SetupError, match=r"^data node `x`: exposed type `modin` does not run"):
-        opened("csv", exposed_type="modin")
 
 
 def test_records_need_no_pandas(path: Path) -> None:

@@ -12,16 +12,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from runner.config.references import FunctionRef
 from runner.data.tables import (
     Table,
     as_frame,
-    check_exposed_type,
     import_pandas,
     import_polars,
     tabulate,
 )
-from runner.errors import JobError, SetupError
+from runner.errors import JobError
 
 
 @attrs.frozen
@@ -118,16 +116,6 @@ class Convertible:
 )
 def test_as_frame(value: Any) -> None:
     pd.testing.assert_frame_equal(as_frame(value, "x"), pd.DataFrame({"a": [1]}))
-
-
-def test_an_exposed_type_that_there_is_none_of() -> None:
-    with pytest.raises(SetupError, match=r"^data node `x`: exposed type `modin` does not run"):
-        check_exposed_type("x", "modin")
-
-
-@pytest.mark.parametrize("exposed", ["pandas", FunctionRef("m.Row")], ids=str)
-def test_an_exposed_type(exposed: str | FunctionRef) -> None:
-    check_exposed_type("x", exposed)
 
 
 def test_pandas_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -70,18 +70,13 @@ def inputs_without_source(config: Config) -> Iterator[Diagnostic]:
         producers = _producers(tasks)
         for task in tasks:
             for index, node_id in enumerate(task.inputs):
-                node = config.data_nodes.get(node_id)
-                key = ("TASK", task.id, "inputs", index)
-                if (
-                    node is None
-                    or node_id in producers
-                    or has_source(node)
-                    or ("DATA_NODE", node_id) in incomplete
-                    or key in told
-                ):
+                node = None if node_id in producers else config.data_nodes.get(node_id)
+                if node is None or has_source(node) or ("DATA_NODE", node_id) in incomplete:
                     continue
-                told.add(key)
-                yield _without_source(key, node_id, scenario_id)
+                key = ("TASK", task.id, "inputs", index)
+                if key not in told:
+                    told.add(key)
+                    yield _without_source(key, node_id, scenario_id)
 
 
 def empty_scenarios(config: Config) -> Iterator[Diagnostic]:
@@ -96,14 +91,13 @@ def empty_scenarios(config: Config) -> Iterator[Diagnostic]:
 
 def cycle_scope_without_frequency(config: Config) -> Iterator[Diagnostic]:
     """A CYCLE data node is in scenarios that belong to a cycle."""
-    told: set[str] = set()
+    shared = {node.id for node in config.data_nodes.values() if node.scope is Scope.CYCLE}
     for scenario in config.scenarios.values():
-        if scenario.frequency is not None:
+        if scenario.frequency is not None or not shared:
             continue
         for node_id in _nodes_of(_tasks_of(config, scenario.tasks)):
-            node = config.data_nodes.get(node_id)
-            if node is not None and node.scope is Scope.CYCLE and node_id not in told:
-                told.add(node_id)
+            if node_id in shared:
+                shared.remove(node_id)  # told once
                 yield Diagnostic(
                     code="RUN116",
                     key=("DATA_NODE", node_id, "scope"),
