@@ -59,7 +59,7 @@ def cycles(graph: Mapping[N, Iterable[N]]) -> list[Sequence[N]]:
     if len(order(graph)) == len(graph):
         return []
     after = successors(graph)
-    return [_shortest_cycle(knot, after) for knot in _knots(graph, after)]
+    return [_shortest_cycle(first, knot, after) for first, knot in _knots(graph, after)]
 
 
 def reachable(starts: Iterable[N], edges: Mapping[N, Iterable[N]]) -> set[N]:
@@ -84,8 +84,13 @@ def _is_ordered(graph: Mapping[N, Iterable[N]]) -> bool:
     return True
 
 
-def _knots(graph: Mapping[N, Iterable[N]], after: Mapping[N, Sequence[N]]) -> list[set[N]]:
-    """Strongly connected components that hold a cycle, by Kosaraju's two passes."""
+def _knots(
+    graph: Mapping[N, Iterable[N]], after: Mapping[N, Sequence[N]]
+) -> list[tuple[N, set[N]]]:
+    """Strongly connected components that hold a cycle, each with its first node.
+
+    By Kosaraju's two passes.
+    """
     done = set(order(graph))
     left = [node for node in graph if node not in done]
     inside = set(left)
@@ -99,7 +104,8 @@ def _knots(graph: Mapping[N, Iterable[N]], after: Mapping[N, Sequence[N]]) -> li
         if len(knot) > 1 or root in before[root]:
             knots.append(knot)
     position = {node: index for index, node in enumerate(left)}
-    return sorted(knots, key=lambda knot: min(position[node] for node in knot))
+    firsts = [(min(knot, key=position.__getitem__), knot) for knot in knots]
+    return sorted(firsts, key=lambda found: position[found[0]])
 
 
 def _finished(nodes: Sequence[N], edges: Mapping[N, Sequence[N]]) -> list[N]:
@@ -138,8 +144,7 @@ def _collect(root: N, edges: Mapping[N, Sequence[N]], placed: set[N]) -> set[N]:
     return knot
 
 
-def _shortest_cycle(knot: set[N], after: Mapping[N, Sequence[N]]) -> Sequence[N]:
-    start = next(node for node in after if node in knot)
+def _shortest_cycle(start: N, knot: set[N], after: Mapping[N, Sequence[N]]) -> Sequence[N]:
     came_from: dict[N, N] = {}
     waiting = deque([start])
     while waiting:

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from runner.config.loader import load_config
 from runner.config.model import Config, SectionRef
 from runner.config.references import FunctionRef
-from runner.config.values import is_typed
+from runner.config.values import is_typed, parse_env
 
 Named: TypeAlias = SectionRef | str
 
@@ -108,7 +108,7 @@ def _ids(named: Named | Sequence[Named]) -> list[str]:
 def _raw(value: Any, *, keep_none: bool = False) -> Any:
     """The value as the loader takes it: texts escaped, functions as references."""
     if type(value) is str:
-        return f"{value}:str" if is_typed(value) else value
+        return f"{value}:str" if is_typed(value) and parse_env(value) is None else value
     if type(value) is dict:
         kept = {k: v for k, v in value.items() if v is not None or keep_none}
         return {name: _raw(item, keep_none=keep_none) for name, item in kept.items()}

@@ -20,7 +20,6 @@ from typing import Any, Final
 
 import runner
 from runner.config.document import Layer
-from runner.config.pauses import collector_paused
 
 LEAST: Final = 200_000
 """Characters of TOML below which loading again costs less than keeping."""
@@ -49,7 +48,7 @@ _OTHERS: Final = frozenset(
         ("pathlib", "WindowsPath"),
     }
 )
-_UNKEPT: Final = re.compile(r"ENV\[|password|secret|token|access_key|broker_url", re.IGNORECASE)
+_UNKEPT: Final = ("env[", "password", "secret", "token", "access_key", "broker_url")
 _STORAGE_FOLDER: Final = re.compile(r"^\s*storage_folder\s*=\s*[\"']([^\"'\n]*)[\"']", re.MULTILINE)
 
 
@@ -58,7 +57,8 @@ def is_kept(layers: Sequence[Layer]) -> bool:
     texts = [layer.text for layer in layers if layer.text is not None]
     if sum(map(len, texts)) < LEAST or any(not layer.name for layer in layers):
         return False
-    return not any(_UNKEPT.search(layer.text or layer.name) for layer in layers)
+    lowered = [(layer.text or layer.name).lower() for layer in layers]
+    return not any(word in text for text in lowered for word in _UNKEPT)
 
 
 def folder_of(layers: Sequence[Layer], application_path: Path) -> Path:
@@ -66,7 +66,8 @@ def folder_of(layers: Sequence[Layer], application_path: Path) -> Path:
 
     A wrong guess costs time and nothing else: what counts is the content.
     """
-    found = [match[1] for layer in layers for match in _STORAGE_FOLDER.finditer(layer.text or "")]
+    texts = [layer.text for layer in layers if layer.text and "storage_folder" in layer.text]
+    found = [match[1] for text in texts for match in _STORAGE_FOLDER.finditer(text)]
     return application_path / (found[-1] if found else ".runner") / "cache"
 
 
@@ -80,8 +81,7 @@ def read(folder: Path, layers: Sequence[Layer]) -> Any:
     if head != _HEAD or hashlib.sha256(body).digest() != digest:
         return None
     try:
-        with collector_paused():
-            return _Reader(io.BytesIO(body)).load()
+        return _Reader(io.BytesIO(body)).load()
     except Exception:  # noqa: BLE001 - whatever is wrong with it, it can be made again
         return None
 

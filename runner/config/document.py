@@ -74,8 +74,18 @@ class Places:
     def located(self, diagnostic: Diagnostic) -> Diagnostic:
         """The diagnostic with all its places known that can be."""
         place = diagnostic.place or self.of(diagnostic.key, on_key=diagnostic.on_key)
-        related = tuple(self._related(other) for other in diagnostic.related)
-        return attrs.evolve(diagnostic, place=place, related=related)
+        related = [self._related(other) for other in diagnostic.related]
+        if diagnostic.place is None and place is not None and not diagnostic.on_key:
+            related += self._overridden(diagnostic.key, place)
+        return attrs.evolve(diagnostic, place=place, related=tuple(related))
+
+    def _overridden(self, key: KeyPath, place: Place) -> Iterator[Related]:
+        """What a value was in the layers below the one that counts."""
+        for layer in list(self._document.writers(key))[1:]:
+            if layer.name and not isinstance(_value_at(layer.tables, key), dict):
+                where = f"{place.file}:{place.start.line}" if layer.text else place.file
+                message = f"{where} overrides what is written below it"
+                yield Related(message=message, place=self._in_layer(layer, key, on_key=False))
 
     def _related(self, related: Related) -> Related:
         if related.key is None or related.place is not None:
@@ -111,6 +121,12 @@ def _lay_over(lower: dict[str, Any], upper: Mapping[str, Any]) -> None:
         # a fresh table, since the layer's own must stay as it was written
         lower[key] = table = dict(below) if isinstance(below, dict) else {}
         _lay_over(table, value)
+
+
+def _value_at(tables: Any, key: KeyPath) -> Any:
+    for part in key:
+        tables = tables[part]
+    return tables
 
 
 def _has(tables: Any, key: KeyPath) -> bool:

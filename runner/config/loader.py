@@ -14,6 +14,8 @@ from runner.config import cache
 from runner.config.document import Document, Layer, merge
 from runner.config.environment import resolve_env
 from runner.config.model import (
+    TAIPY_CORE_KEYS,
+    TAIPY_SECTIONS,
     CheckConfig,
     Config,
     CoreConfig,
@@ -55,18 +57,6 @@ from runner.suggestions import did_you_mean, nearest
 FILE_NAMES: Final = ("runner.toml", "config.toml")
 PATH_VARIABLES: Final = ("TAIPY_CONFIG_PATH", "RUNNER_CONFIG_PATH")
 
-_TAIPY_SECTIONS: Final = ("AUTHENTICATION", "VERSION_MIGRATION", "gui")
-_TAIPY_CORE_KEYS: Final = (
-    "root_folder",
-    "taipy_storage_folder",
-    "repository_type",
-    "repository_properties",
-    "read_entity_retry",
-    "mode",
-    "version_number",
-    "force",
-    "core_version",
-)
 _TAIPY_SPELLINGS: Final[Mapping[str, str]] = {
     "input": "inputs",
     "output": "outputs",
@@ -101,6 +91,7 @@ class Loaded:
     document: Document
 
 
+@collector_paused()
 def load(
     paths: Sequence[str | Path],
     overrides: Iterable[str] = (),
@@ -132,7 +123,8 @@ def load(
             return Loaded(config, found, Document(layers))
     loaded = _structured(layers, environ, diagnostics, application_path)
     folder = application_path / loaded.config.core.storage_folder / "cache"
-    cache.write(folder, layers, (loaded.config, loaded.diagnostics))
+    if not any(map(_is_unreadable, loaded.diagnostics)):
+        cache.write(folder, layers, (loaded.config, loaded.diagnostics))
     return loaded
 
 
@@ -144,12 +136,11 @@ def _structured(
 ) -> Loaded:
     """Parse the layers and make a config of what they say together."""
     config = Config(application_path=application_path)
-    with collector_paused():
-        document = Document(tuple(_parsed(layers, diagnostics)))
-        try:
-            config = _Reading(environ, diagnostics).config(document, application_path)
-        except RecursionError:
-            diagnostics.append(Diagnostic(code="RUN101", message="tables are nested too deep"))
+    document = Document(tuple(_parsed(layers, diagnostics)))
+    try:
+        config = _Reading(environ, diagnostics).config(document, application_path)
+    except RecursionError:
+        diagnostics.append(Diagnostic(code="RUN101", message="tables are nested too deep"))
     if any(map(_is_unreadable, diagnostics)):  # what else there is, nobody knows
         config = attrs.evolve(config, unread=config.unread | {()})
     return Loaded(config, tuple(diagnostics), document)
@@ -238,7 +229,8 @@ def _layers(
 
 def _without_secret(override: str) -> str:
     key, _, value = override.partition("=")
-    return f"{key}={'***' if is_secret_key(key) or 'broker_url' in key else value}"
+    may_hold_one = is_secret_key(override) or "broker_url" in override
+    return f"{key}={'***' if may_hold_one else value}"
 
 
 def _old_variable(variable: str) -> Diagnostic:
@@ -268,6 +260,8 @@ class _Reading:
         self._environ = environ
         self._diagnostics = diagnostics
         self._env: dict[KeyPath, EnvRef] = {}
+        self._env_of_defaults: dict[KeyPath, EnvRef] = {}
+        self._not_in_env: frozenset[KeyPath] = frozenset()
         self._unread: set[KeyPath] = set()
 
     def config(self, document: Document, application_path: Path) -> Config:
@@ -275,7 +269,13 @@ class _Reading:
         if document.mentions("ENV["):
             tables, self._env, problems = resolve_env(tables, self._environ)
             self._diagnostics.extend(problems)
+            self._env_of_defaults = {
+                key: ref for key, ref in self._env.items() if key[1:2] == ("default",)
+            }
             self._unread.update(problem.key for problem in problems)
+            self._not_in_env = frozenset(
+                key[:end] for key in self._unread for end in range(1, len(key) + 1)
+            )
         self._unknown_sections(tables)
         return Config(
             runner={**self._free_section(tables, "TAIPY"), **self._free_section(tables, "RUNNER")},
@@ -287,7 +287,7 @@ class _Reading:
             scenarios=self._sections(
                 self._table(tables, ("SCENARIO",)), "SCENARIO", ScenarioConfig
             ),
-            env=_normal_env(self._env),
+            env=_normal_env(self._env, tables),
             unread=frozenset(self._unread),
             application_path=application_path,
         )
@@ -301,23 +301,27 @@ class _Reading:
         if isinstance(table, Mapping):
             return table
         expected = ".".join(map(str, key))
-        self._report("RUN105", key, f"expected a table `[{expected}]`, got {describe(table)}")
-        self._unread.add(key)
+        expected = f"expected a table `[{expected}]`"
+        self._refuse(key, BadValueError("RUN105", expected, describe(table)))
         return {}
 
     def _unknown_sections(self, tables: Mapping[str, Any]) -> None:
         for name, value in tables.items():
             if name in _KNOWN_SECTIONS:
                 continue
-            if name in _TAIPY_SECTIONS:
+            if name in TAIPY_SECTIONS:
                 message = f"section `{name}` is Taipy's and means nothing here"
                 self._report("RUN119", (name,), message, on_key=True)
             elif isinstance(value, Mapping | list):
+                meant = _meant_section(name)
+                if meant is not None:
+                    self._unread.add((meant,))
+                there = f"sections are {', '.join(_KNOWN_SECTIONS)}"
                 self._report(
                     "RUN102",
                     (name,),
                     f"unknown section `{name}`",
-                    hint=_meant_section(name) or f"sections are {', '.join(_KNOWN_SECTIONS)}",
+                    hint=f"did you mean `{meant}`?" if meant else there,
                     on_key=True,
                 )
             else:
@@ -353,6 +357,8 @@ class _Reading:
 
     def _refuse(self, key: KeyPath, problem: BadValueError) -> None:
         """Tell a bad value; of one that came from the environment, only what was expected."""
+        if key in self._not_in_env:  # told already
+            return
         self._unread.add(key)
         ref = self._env.get(key)
         if ref is not None:
@@ -365,11 +371,14 @@ class _Reading:
     def _record(self, table: Mapping[str, Any], cls: type, key: KeyPath) -> Any:
         """A record of the class; what it cannot use is told and stands at its default."""
         known = {name: raw for name, raw in table.items() if name in _FIELDS[cls]}
-        for name in table.keys() - known.keys():
-            self._unknown_key((*key, name), _FIELDS[cls], always_error=True)
+        for name in table:
+            if name not in known:
+                self._unknown_key((*key, name), _FIELDS[cls], always_error=True)
         return self._structured(known, cls, key)
 
     def _structured(self, table: Mapping[str, Any], cls: type, key: KeyPath) -> Any:
+        if self._not_in_env:
+            table = {n: raw for n, raw in table.items() if (*key, n) not in self._not_in_env}
         made = structure(table, cls)
         for path, problem in made.problems:
             self._refuse((*key, *path), problem)
@@ -391,10 +400,10 @@ class _Reading:
 
     def _core(self, table: Mapping[str, Any]) -> CoreConfig:
         for name in table:
-            if name in _TAIPY_CORE_KEYS:
+            if name in TAIPY_CORE_KEYS:
                 message = f"`{name}` is Taipy's and means nothing here"
                 self._report("RUN119", ("CORE", name), message, on_key=True)
-        own = {name: raw for name, raw in table.items() if name not in _TAIPY_CORE_KEYS}
+        own = {name: raw for name, raw in table.items() if name not in TAIPY_CORE_KEYS}
         core: CoreConfig = self._with_properties(own, CoreConfig, ("CORE",))
         return core
 
@@ -437,11 +446,11 @@ class _Reading:
     ) -> dict[str, Any]:
         """A section laid over its `default`; their `properties` tables key by key."""
         merged = {**below, **own}
-        if "properties" in below:
+        if "properties" in below and isinstance(own.get("properties", {}), dict):
             free = {name: raw for name, raw in below["properties"].items() if name not in own}
             merged["properties"] = {**free, **_properties_of(own)}
-        for (section, owner, *path), ref in list(self._env.items()):
-            if section == key[0] and owner == "default" and _inherits(below, own, path):
+        for (section, _, *path), ref in self._env_of_defaults.items():
+            if section == key[0] and path and _inherits(below, own, path):
                 self._env[(*key, *path)] = ref
         return merged
 
@@ -464,14 +473,12 @@ class _Reading:
     ) -> dict[str, Any]:
         properties: dict[str, Any] = {}
         for name, raw in table.items():
-            if name in fields:
+            if name in fields or name == "properties":
                 continue
-            if name == "properties":
-                inner = self._table(table, (*key, name))
-                properties.update(self._free_table(inner, (*key, name)))
-            elif self._unknown_key((*key, name), fields):
+            if self._unknown_key((*key, name), fields):
                 properties[name] = self._free(raw, (*key, name))
-        return properties
+        inner = self._table(table, (*key, "properties"))
+        return {**properties, **self._free_table(inner, (*key, "properties"))}
 
     def _unknown_key(
         self, key: KeyPath, fields: frozenset[str], *, always_error: bool = False
@@ -496,7 +503,8 @@ class _Reading:
         if "default" in table:
             below = self._default_node(self._table(table, ("DATA_NODE", "default")))
         default_type = below.get("storage_type", "pickle")
-        common = {name: raw for name, raw in below.items() if name in _NODE_COMMON}
+        shared = _NODE_COMMON - {"scope"}
+        common = {name: raw for name, raw in below.items() if name in shared}
         read: dict[str, DataNodeConfig] = {}
         for name, raw in table.items():
             if name == "default":
@@ -505,6 +513,8 @@ class _Reading:
             if below:
                 own_type = _text_of(own.get("storage_type", default_type))
                 inherited = below if own_type == default_type else common
+                if ("DATA_NODE", "default", "storage_type") in self._unread:
+                    self._unread.update(_own_type_unknown(name, own))
                 own = self._over(inherited, own, ("DATA_NODE", name))
             read[name] = self._data_node(name, own)
         return read
@@ -530,12 +540,14 @@ class _Reading:
             self._unread.update((*key, name) for name in table)
             return self._node(common, "pickle", PickleOptions(), key)
         table = {name: raw for name, raw in table.items() if name not in common}
-        for name in table.keys() - own_keys & _ANY_OPTION:
-            self._foreign_option((*key, name), storage_type)
+        rest = {name: raw for name, raw in table.items() if name not in _ANY_OPTION}
+        if "storage_type" in rest or not any(nearest(name, ["storage_type"]) for name in rest):
+            for name in table:
+                if name in _ANY_OPTION - own_keys:
+                    self._foreign_option((*key, name), storage_type)
         options = self._options(
             {n: r for n, r in table.items() if n in own_keys}, key, storage_type
         )
-        rest = {name: raw for name, raw in table.items() if name not in _ANY_OPTION}
         if rest:
             fields = _NODE_COMMON | own_keys
             common["properties"] = self._properties(rest, fields, key)
@@ -555,13 +567,18 @@ class _Reading:
         return node
 
     def _storage_type(self, table: Mapping[str, Any], key: KeyPath) -> str:
+        place = (*key, "storage_type")
+        if place in self._unread:
+            return ""
         raw = table.get("storage_type", "pickle")
         text = _text_of(raw)
         if text in STORAGE_TYPES:
             return text
-        place = (*key, "storage_type")
         if type(raw) is not str:
-            self._report("RUN105", place, f"expected str, got {describe(raw)}")
+            self._refuse(place, BadValueError("RUN105", "expected str", describe(raw)))
+        elif place in self._env:
+            expected = f"expected one of {', '.join(STORAGE_TYPES)}"
+            self._refuse(place, BadValueError("RUN401", expected))
         else:
             hint = did_you_mean(text, STORAGE_TYPES) or f"there are {', '.join(STORAGE_TYPES)}"
             self._report("RUN401", place, f"unknown storage type {quote(text)}", hint=hint)
@@ -591,21 +608,43 @@ def _inherits(below: Mapping[str, Any], own: Mapping[str, Any], path: Sequence[s
     return name in _properties_of(below) and name not in {**own, **_properties_of(own)}
 
 
-def _normal_env(env: Mapping[KeyPath, EnvRef]) -> dict[KeyPath, EnvRef]:
+def _normal_env(env: Mapping[KeyPath, EnvRef], tables: Mapping[str, Any]) -> dict[KeyPath, EnvRef]:
     """By the key paths at which `writer` writes the values; `default` sections are resolved."""
     normal: dict[KeyPath, EnvRef] = {}
     for key, ref in env.items():
+        if len(key) <= _DEPTH.get(str(key[0]), 1) or _means_nothing(key, tables):
+            continue
         if key[0] == "TAIPY":
-            normal.setdefault(("RUNNER", *key[1:]), ref)
+            normal[("RUNNER", *key[1:])] = ref
         elif key == ("JOB", "nb_of_workers"):
-            normal.setdefault(("JOB", "max_nb_of_workers"), ref)
-        elif key[0] in _DEPTH and key[1] != "default":
+            normal[("JOB", "max_nb_of_workers")] = ref
+        elif key[0] in _DEPTH:
             depth = _DEPTH[str(key[0])]
             is_field = key[depth] in _ALL_FIELDS[str(key[0])] or key[depth] == "properties"
             normal[key if is_field else (*key[:depth], "properties", *key[depth:])] = ref
         elif key[0] == "RUNNER":
             normal[key] = ref
     return normal
+
+
+def _means_nothing(key: KeyPath, tables: Mapping[str, Any]) -> bool:
+    """Whether a key is not a part of the config, or another name of it has the say."""
+    match key:
+        case ("TAIPY", name, *_):
+            return isinstance(own := tables.get("RUNNER"), dict) and name in own
+        case ("JOB", "nb_of_workers"):
+            return "max_nb_of_workers" in tables["JOB"]
+        case ("CORE", name, *_):
+            return name in TAIPY_CORE_KEYS
+        case ("DATA_NODE" | "TASK" | "SCENARIO", "default", *_):
+            return True
+    return False
+
+
+def _own_type_unknown(node_id: str, own: Mapping[str, Any]) -> Iterator[KeyPath]:
+    """The storage type of a node that has it from a `default` whose own is not known."""
+    if "storage_type" not in own:
+        yield ("DATA_NODE", node_id, "storage_type")
 
 
 def _properties_of(table: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -639,6 +678,9 @@ def _drop_options(
 ) -> list[Layer]:
     tables = [_node_table(layer, node_id) for layer in layers]
     types = [_text_of(table["storage_type"]) for table in tables if "storage_type" in table]
+    if not types:
+        defaults = [_node_table(layer, "default") for layer in layers]
+        types = [_text_of(table["storage_type"]) for table in defaults if "storage_type" in table]
     old = types[-1] if types else "pickle"
     stale = _OPTION_KEYS.get(old, frozenset()) - _OPTION_KEYS[new]
     kept = []
@@ -672,9 +714,7 @@ def _node_table(layer: Layer, node_id: str) -> Mapping[str, Any]:
 
 
 def _meant_section(name: str) -> str | None:
-    if name.upper() in _KNOWN_SECTIONS:
-        return f"did you mean `{name.upper()}`?"
-    return did_you_mean(name.upper().rstrip("S"), _KNOWN_SECTIONS)
+    return nearest(name.upper().rstrip("S"), _KNOWN_SECTIONS)
 
 
 def _shown(key: KeyPath) -> str:

@@ -9,8 +9,9 @@ from typing import Any, Final
 
 import tomli
 
+from runner.config.duplicates import Twice, written_twice
 from runner.config.positions import position, too_deep
-from runner.diagnostics import Diagnostic, Place, Position
+from runner.diagnostics import Diagnostic, Place, Position, Related
 
 _HUGE_INTEGER: Final = re.compile(r"\d[\d_]{4300,}")
 _CONFLICT: Final = re.compile(r"^(<{7}|>{7}) ", re.MULTILINE)
@@ -72,7 +73,8 @@ def parse_toml(text: str, name: str) -> dict[str, Any]:
     except (ValueError, OverflowError) as error:  # Python's own limits, which tomli lets through
         huge = _HUGE_INTEGER.search(text)
         offset = huge.start() if huge else 0
-        raise UnreadableFileError(_syntax(text, offset, str(error).split(";")[0], name)) from None
+        message = "an integer of more than 4300 digits" if huge else str(error).lower()
+        raise UnreadableFileError(_syntax(text, offset, message, name)) from None
 
 
 def parse_value(text: str) -> Any:
@@ -106,6 +108,9 @@ def _tomli_syntax(text: str, error: tomli.TOMLDecodeError, name: str) -> Diagnos
         return _syntax(text, conflict.start(), "git conflict marker", name)
     # tomli counts in the text as it sees it, in which "\r\n" is "\n"
     offset = _original_offset(text, error.pos)
+    twice = written_twice(text, offset) if message.startswith("cannot") else None
+    if twice is not None:
+        return _twice(text, twice, name)
     hint = next(
         (
             f"this looks like {language}; runner reads TOML"
@@ -115,6 +120,19 @@ def _tomli_syntax(text: str, error: tomli.TOMLDecodeError, name: str) -> Diagnos
         None,
     )
     return _syntax(text, offset, message, name, hint)
+
+
+def _twice(text: str, twice: Twice, name: str) -> Diagnostic:
+    first, second = (
+        Place(name, position(text, start), position(text, end))
+        for start, end in (twice.first, twice.second)
+    )
+    return Diagnostic(
+        code="RUN101",
+        message=f"`{'.'.join(map(str, twice.key))}` is written twice",
+        place=second,
+        related=(Related(message="the first time", place=first),),
+    )
 
 
 def _original_offset(text: str, offset: int) -> int:

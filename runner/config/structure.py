@@ -26,6 +26,7 @@ from runner.config.values import (
     TYPES,
     BadValueError,
     coerce,
+    format_timedelta,
     is_typed,
     misspelt_type,
     not_allowed,
@@ -37,6 +38,10 @@ from runner.diagnostics import KeyPath
 
 T = TypeVar("T")
 Hook = Callable[[Any, Any], Any]
+
+_INT_BITS: Final = 63
+_MOST_BITS: Final = 14_000
+"""Of an int in a free place: Python turns no more than 4300 digits into text."""
 
 
 class BadValuesError(ValueError):
@@ -79,6 +84,8 @@ def coerce_free(raw: Any) -> Any:
     """
     if type(raw) is str:
         return coerce(raw) if ":" in raw else raw
+    if type(raw) is int and raw.bit_length() > _MOST_BITS:
+        raise _wrong("an int that Python can print", raw)
     if not isinstance(raw, list | dict):
         return raw
     items = raw.items() if isinstance(raw, dict) else enumerate(raw)
@@ -109,6 +116,8 @@ def describe(raw: Any) -> str:
             return quote(raw)
         case bool():
             return str(raw).lower()
+        case int() if raw.bit_length() > _INT_BITS:  # Python may refuse to print it
+            return "a huge integer"
         case list() | tuple():
             return "a list"
         case Mapping():
@@ -190,6 +199,8 @@ def _scalar(kind: type[T], name: str) -> Hook:
     """A native value, `"v:type"`, or the text of one without the suffix."""
 
     def hook(raw: Any, _: Any) -> T:
+        if type(raw) is int and raw.bit_length() > _INT_BITS:
+            raise _wrong(f"{name} of 64 bits" if kind is int else name, raw)
         if type(raw) is kind:
             return raw
         if type(raw) is not str:
@@ -209,14 +220,18 @@ def _typed(raw: str, kind: type[T], name: str) -> T:
     try:
         value = TYPES[name](raw)
     except BadValueError as problem:
-        meant = misspelt_type(raw)
-        if meant is None:
-            raise BadValueError("RUN105", problem.expected, problem.got, problem.hint) from None
-        head, _, suffix = raw.rpartition(":")
-        hint = f'did you mean "{head}:{meant}"?'
-        raise BadValueError("RUN107", f"`{suffix}` is no type", hint=hint) from None
+        _refuse_misspelt(raw)
+        raise BadValueError("RUN105", problem.expected, problem.got, problem.hint) from None
     assert type(value) is kind
     return value
+
+
+def _refuse_misspelt(text: str) -> None:
+    meant = misspelt_type(text)
+    if meant is not None:
+        head, _, suffix = text.rpartition(":")
+        hint = f'did you mean "{head}:{meant}"?'
+        raise BadValueError("RUN107", "expected a type after the colon", quote(suffix), hint)
 
 
 def _text(raw: Any, _: Any) -> str:
@@ -237,7 +252,10 @@ def _choice(kind: type[StrEnum]) -> Hook:
         value = coerce(raw) if is_typed(raw) else raw
         if isinstance(value, kind):
             return value
-        return parse_choice(kind, _text(raw, None))
+        if type(value) is not str:
+            raise _wrong(" or ".join(member.value for member in kind), raw)
+        _refuse_misspelt(value)
+        return parse_choice(kind, value)
 
     return hook
 
@@ -257,8 +275,8 @@ def _at_least(least: Any, made: Converter) -> Hook:
 
     def hook(raw: Any, _: Any) -> Any:
         value = made.structure(raw, kind)
-        if value < least or (kind is timedelta and value == least != timedelta(0)):
-            shown = least if kind is int else f"{least.total_seconds():g}s"
+        if value < least:
+            shown = least if kind is int else format_timedelta(least)
             raise BadValueError("RUN116", f"expected at least {shown}", describe(raw))
         return value
 
@@ -284,13 +302,9 @@ def _section_id(raw: Any) -> str:
     if raw.endswith(":SECTION"):  # by far the most frequent typed string
         return raw[:-8].strip()
     value = coerce(raw) if ":" in raw else raw
-    if type(value) is str and not (meant := misspelt_type(value)):
-        return value
     if type(value) is str:
-        head = value.rpartition(":")[0]
-        raise BadValueError(
-            "RUN107", f"{quote(value)} has no type", hint=f'did you mean "{head}:{meant}"?'
-        )
+        _refuse_misspelt(value)
+        return value
     if isinstance(value, SectionRef):
         return value.id
     raise _wrong("an id", raw)

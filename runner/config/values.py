@@ -16,8 +16,8 @@ from runner.suggestions import did_you_mean, distance
 E = TypeVar("E", bound=StrEnum)
 
 _TIMEDELTA: Final = re.compile(
-    r"\s*(?:(?P<days>\d+(?:\.\d+)?)d)?\s*(?:(?P<hours>\d+(?:\.\d+)?)h)?"
-    r"\s*(?:(?P<minutes>\d+(?:\.\d+)?)m)?\s*(?:(?P<seconds>\d+(?:\.\d+)?)s)?\s*",
+    r"\s*+(?:(?P<days>\d++(?:\.\d++)?)d)?\s*+(?:(?P<hours>\d++(?:\.\d++)?)h)?"
+    r"\s*+(?:(?P<minutes>\d++(?:\.\d++)?)m)?\s*+(?:(?P<seconds>\d++(?:\.\d++)?)s)?\s*+",
     re.ASCII,
 )
 _ENV: Final = re.compile(
@@ -104,8 +104,9 @@ def parse_timedelta(text: str) -> timedelta:
 def parse_function(text: str) -> FunctionRef:
     try:
         return parse_reference(text)
-    except ValueError as error:
-        raise BadValueError("RUN106", str(error)) from None
+    except ValueError:
+        expected = 'expected a dotted name like "package.module.name"'
+        raise BadValueError("RUN106", expected, quote(text)) from None
 
 
 def parse_choice(kind: type[E], text: str) -> E:

@@ -137,7 +137,9 @@ def _fields(record: Any, key: KeyPath, *, full: bool) -> dict[str, Any]:
     table: dict[str, Any] = {}
     for field in attrs.fields(type(record)):
         value = getattr(record, field.name)
-        if field.name in {"id", "options"} or value is None or value is UNSET:
+        if field.name in {"id", "options"} or value is UNSET:
+            continue
+        if value is None and field.default is not UNSET:
             continue
         if not _is_default(value, field, record) or (full and not isinstance(value, dict)):
             write = _raw if field.name in _FREE else _fixed
@@ -149,7 +151,7 @@ def _is_default(value: Any, field: attrs.Attribute[Any], record: Any) -> bool:
     default = field.default
     if isinstance(default, attrs.Factory):  # type: ignore[arg-type]  # Factory is a class at run time
         default = default.factory() if not default.takes_self else default.factory(record)  # type: ignore[union-attr]  # as above
-    return bool(value == default)
+    return type(value) is type(default) and bool(value == default)
 
 
 def _fixed(value: Any, key: KeyPath) -> Any:
@@ -238,13 +240,21 @@ def _put(tables: Any, key: KeyPath, ref: EnvRef) -> None:
 
 def _mask(table: dict[str, Any]) -> None:
     for key, value in table.items():
-        if isinstance(value, dict):
-            _mask(value)
-        elif isinstance(value, str) and _is_secret(key, value):
-            table[key] = MASK
+        table[key] = _masked(value, key)
+
+
+def _masked(value: Any, key: str) -> Any:
+    if isinstance(value, dict):
+        return {name: _masked(inner, name) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_masked(inner, key) for inner in value]
+    return _stars(value) if isinstance(value, str) and _is_secret(key, value) else value
+
+
+def _stars(text: str) -> str:
+    """Stars for a secret; of `ENV[NAME:-default]`, for the default alone."""
+    return re.sub(r"(?<=:-).+(?=\])", MASK, text) if text.startswith("ENV[") else MASK
 
 
 def _is_secret(key: str, value: str) -> bool:
-    if value.startswith("ENV["):
-        return False
     return is_secret_key(key) or (key == "broker_url" and "@" in value)
