@@ -11,19 +11,22 @@ from typing import Any, Self
 
 from runner.checker.check import check as check_rules
 from runner.config.model import Config, DataNodeConfig, Durability, SectionRef
+from runner.config.pauses import collector_paused
 from runner.data.storage import Storage, write_all
 from runner.diagnostics import Diagnostic, has_errors
 from runner.errors import ConfigError, SetupError
 from runner.execution.executor import Executor
-from runner.execution.executors.development import DevelopmentExecutor, can_time_out
+from runner.execution.executors.development import DevelopmentExecutor, can_time_out, interruptible
 from runner.execution.importing import importable
 from runner.execution.lifecycle import JobStatus, SubmissionStatus
 from runner.execution.orchestrator import JobEnd, Observer, Orchestrator
 from runner.execution.preparation import (
     Instance,
+    import_classes,
     inputs_without_value,
     not_in_this_version,
     open_instance,
+    remove_leftovers,
     steps_of,
     storage_folder,
     write_defaults,
@@ -72,7 +75,8 @@ class Core:
         """
         config_id = config.id if isinstance(config, SectionRef) else config
         found = find_scenario(self.config, config_id)
-        plan = compile_plan(self.config, config_id, name=check_name(name or config_id))
+        name = check_name(config_id if name is None else name)
+        plan = compile_plan(self.config, config_id, name=name)
         row = self._opened().scenario(plan.name, config_id, datetime.now().astimezone())
         instance = open_instance(
             self.config,
@@ -152,6 +156,7 @@ class Scenario:
             submission.wait(timeout)
         return submission
 
+    @collector_paused()
     def prepare(
         self,
         plan: ExecutionPlan | None = None,
@@ -177,6 +182,8 @@ class Scenario:
         _refuse_unbuilt(self._config, plan)
         with importable(self._config.application_path):
             steps = steps_of(plan, self._instance)
+            import_classes(plan)
+            remove_leftovers(self._instance)
             write_defaults(plan, self._instance, self._store)
         refuse_errors(inputs_without_value(plan, self._instance))
         executor = DevelopmentExecutor(steps, on_error=on_error, full_traceback=full_traceback)
@@ -275,7 +282,7 @@ class Submission:
         self._store = store
         self._executor = executor
         self._application_path = application_path
-        self._outputs = {job.task.id: job.task.outputs for job in plan.jobs}
+        self._files = _files_by_task(plan, instance)
         self._begun: float | None = None
         self._took: float | None = None
         self._orchestrator = Orchestrator(
@@ -303,16 +310,21 @@ class Submission:
         return self.id
 
     def run(self) -> SubmissionStatus:
-        """Run all jobs to their ends."""
+        """Run all jobs to their ends.
+
+        Raises:
+            KeyboardInterrupt: Ctrl-C was pressed; the run is canceled, and recorded as such.
+        """
         if not self.id:
             self.begin()
-        try:
-            with importable(self._application_path):
-                self._orchestrator.run()
-        finally:
-            self._took = self.seconds
-            self._executor.close()
-            self._store.end_run(self.id, self.status.value, self._took)
+        with interruptible():
+            try:
+                with importable(self._application_path):
+                    self._orchestrator.run()
+            finally:
+                self._took = self.seconds
+                self._executor.close()
+                self._store.end_run(self.id, self.status.value, self._took)
         return self.status
 
     def stop(self) -> None:
@@ -334,14 +346,11 @@ class Submission:
         self.jobs.extend(ended)
 
     def _written(self, ended: Sequence[JobEnd]) -> Iterator[NodeRow]:
-        places = self._instance.places
         for end in ended:
             if end.status is JobStatus.COMPLETED:
                 written = (end.started or 0.0) + (end.seconds or 0.0)
-                for node_id in self._outputs[end.task]:
-                    place = places[node_id]
-                    if place.path is not None:
-                        yield NodeRow(place.key, "task", self.id, end.task, written)
+                for key in self._files.get(end.task, ()):
+                    yield NodeRow(key, "task", self.id, end.task, written)
 
 
 def refuse_errors(diagnostics: Iterable[Diagnostic]) -> None:
@@ -365,6 +374,16 @@ def _refuse_unbuilt(config: Config, plan: ExecutionPlan) -> None:
         raise SetupError("\n".join(map(str, found)), code="RUN509", diagnostics=found)
 
 
+def _files_by_task(plan: ExecutionPlan, instance: Instance) -> dict[str, list[str]]:
+    """The keys of the files that each task writes."""
+    keys: dict[str, list[str]] = {}
+    for node_id, task_id in plan.produced.items():
+        place = instance.places[node_id]
+        if place.path is not None:
+            keys.setdefault(task_id, []).append(place.key)
+    return keys
+
+
 def _job_row(end: JobEnd) -> JobRow:
     failure = f"{end.failure.code} {end.failure.message}" if end.failure else None
-    return JobRow(end.task, end.status.value, end.attempts, end.started, end.seconds, failure)
+    return JobRow(end.task, str(end.status), end.attempts, end.started, end.seconds, failure)

@@ -6,7 +6,7 @@ cost of every job, and a `Path` or a buffer costs as much as the system calls.
 """
 
 # Text instead of Path, as said above:
-# ruff: noqa: PTH101, PTH102, PTH105, PTH108, PTH112, PTH113, PTH116, PTH118, PTH120
+# ruff: noqa: PTH101, PTH102, PTH105, PTH108, PTH112, PTH113, PTH116, PTH120
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _TEMPORARY: Final = re.compile(
 _numbers: Final = itertools.count()
 
 
-@attrs.frozen
+@attrs.define  # not frozen, against the custom here: one is made for every value
 class StagedFile:
     """A temporary file beside the final one, renamed over it by `commit`."""
 
@@ -110,7 +110,7 @@ class NodeFile:
 
     def _stage(self, write: Callable[[int], object]) -> StagedFile:
         try:
-            final, mode = _destination(self.path)
+            final, mode = destination(self.path)
             temporary, descriptor = _create(final, mode, durable=self.durable)
         except OSError as error:
             raise self._failed(error) from error
@@ -142,7 +142,7 @@ def remove_strays(folder: Path) -> None:
     Those of living processes and of other machines stay; so does what cannot be removed, and on
     Windows everything, where a process cannot be asked for without harm.
     """
-    with contextlib.suppress(FileNotFoundError), os.scandir(folder) as entries:
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
             found = _TEMPORARY.fullmatch(entry.name)
             if found and found["host"] == _host() and not _is_alive(int(found["pid"])):
@@ -163,7 +163,7 @@ def reading_encoding(encoding: str) -> str:
     return "utf-8-sig" if is_utf8(encoding) else encoding
 
 
-def _destination(path: str) -> tuple[str, int | None]:
+def destination(path: str) -> tuple[str, int | None]:
     """The file to replace, links followed, and its mode; None for a new one."""
     try:
         mode = os.lstat(path).st_mode
@@ -199,11 +199,11 @@ def _create(final: str, mode: int | None, *, durable: bool) -> tuple[str, int]:
 
 
 def _prefix(final: str) -> str:
-    folder, name = os.path.split(final)
+    folder, separator, name = final.rpartition(os.sep)
     short = name
     if len(name) * 4 > _NAME_BYTES:
         short = os.fsencode(name)[:_NAME_BYTES].decode(errors="ignore")
-    return os.path.join(folder, f".{short}.{_host()}-")
+    return f"{folder}{separator}.{short}.{_host()}-"
 
 
 @functools.cache

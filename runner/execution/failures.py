@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import traceback
 from types import TracebackType
@@ -13,8 +14,10 @@ import runner
 from runner.errors import JobError
 
 _OURS: Final = os.path.join(os.path.dirname(os.path.abspath(runner.__file__)), "")  # noqa: PTH100, PTH118, PTH120 - frames carry text
+_STANDARD: Final = os.path.join(os.path.dirname(os.path.abspath(os.__file__)), "")  # noqa: PTH100, PTH118, PTH120 - as above
 _LIMIT: Final = 64 * 1024
 """Characters of a traceback that are kept, from its head and its tail."""
+_UNTOLD: Final = "(its text cannot be made)"
 
 
 class TaskTimeoutError(BaseException):
@@ -23,6 +26,11 @@ class TaskTimeoutError(BaseException):
 
 class InterruptedRunError(BaseException):
     """Raised in whatever runs when the user asks a second time to stop."""
+
+
+def _encodable(text: str) -> str:
+    """The text with escapes for what UTF-8 cannot say: parts of file names that are not text."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 @attrs.frozen(kw_only=True)
@@ -40,12 +48,12 @@ class Failure:
 
     code: str
     type: str
-    message: str
-    traceback: str = ""
-    file: str = ""
+    message: str = attrs.field(converter=_encodable)
+    traceback: str = attrs.field(default="", converter=_encodable)
+    file: str = attrs.field(default="", converter=_encodable)
     line: int = 0
     function: str = ""
-    source: str = ""
+    source: str = attrs.field(default="", converter=_encodable)
     hint: str | None = None
 
 
@@ -74,12 +82,20 @@ def _of_ours(error: JobError, *, full: bool) -> Failure:
     if cause is None:
         return Failure(code=error.code, type="", message=message, hint=hint)
     theirs = _of_users(cause, error.code, full=full)
-    if not theirs.file:  # a library's error, whose frames say nothing to the user
+    if not full and (not theirs.file or _is_installed(theirs.file)):  # nothing of the user's
         return Failure(code=error.code, type="", message=message, hint=hint)
     return attrs.evolve(theirs, type="", message=message, hint=hint)
 
 
 def _of_users(error: BaseException, code: str, *, full: bool) -> Failure:
+    try:
+        return _described(error, code, full=full)
+    except Exception:  # noqa: BLE001 - the user's class raises anything when it is looked at
+        name = type.__getattribute__(type(error), "__name__")
+        return Failure(code=code, type=name, message=_UNTOLD)
+
+
+def _described(error: BaseException, code: str, *, full: bool) -> Failure:
     trace = error.__traceback__ if full else users_frames(error.__traceback__)
     said = traceback.TracebackException(type(error), error, trace, compact=True)
     if not full:
@@ -99,9 +115,14 @@ def _of_users(error: BaseException, code: str, *, full: bool) -> Failure:
 
 def users_frames(trace: TracebackType | None) -> TracebackType | None:
     """A traceback from the first frame on that is not ours; None where all are."""
-    while trace is not None and trace.tb_frame.f_code.co_filename.startswith(_OURS):
+    while trace is not None and _is_ours(trace.tb_frame.f_code.co_filename):
         trace = trace.tb_next
     return trace
+
+
+def _is_ours(file: str) -> bool:
+    """Whether a frame is of runner, or of the machinery that imports the user's modules."""
+    return file.startswith((_OURS, "<frozen importlib")) or file == importlib.__file__
 
 
 def _drop_ours(said: traceback.TracebackException) -> None:
@@ -110,7 +131,7 @@ def _drop_ours(said: traceback.TracebackException) -> None:
     while waiting:
         each = waiting.pop()
         if each is not None:
-            kept = [f for f in each.stack if not f.filename.startswith(_OURS)]
+            kept = [f for f in each.stack if not _is_ours(f.filename)]
             each.stack[:] = kept
             waiting += [each.__cause__, each.__context__, *(each.exceptions or ())]
 
@@ -118,16 +139,19 @@ def _drop_ours(said: traceback.TracebackException) -> None:
 def _last_frame(said: traceback.TracebackException) -> traceback.FrameSummary | None:
     """Where it was raised: the last frame outside of installed packages, else the last of all."""
     stack = list(said.stack)
-    own = [f for f in stack if "site-packages" not in f.filename and not f.filename.startswith("<")]
-    found = own or stack
+    found = [frame for frame in stack if not _is_installed(frame.filename)] or stack
     return found[-1] if found else None
+
+
+def _is_installed(file: str) -> bool:
+    return "site-packages" in file or file.startswith(("<", _STANDARD))
 
 
 def _message(error: BaseException) -> str:
     try:
         text = str(error)
     except Exception:  # noqa: BLE001 - the user's __str__ raises anything
-        return "(its text cannot be made)"
+        return _UNTOLD
     first, _, rest = text.strip().partition("\n")
     return first[:1000] + (" ..." if rest or len(first) > 1000 else "")
 

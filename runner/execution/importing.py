@@ -67,7 +67,7 @@ def load(ref: FunctionRef) -> Any:
             )
             raise not_imported(ref, failure) from None
     if not callable(found):
-        message = f"it is a {type(found).__name__}, not callable"
+        message = f"it is not callable: its type is {type(found).__name__}"
         raise not_imported(ref, Failure(code="RUN303", type="", message=message))
     return found
 
@@ -77,7 +77,8 @@ def _import(parts: tuple[str, ...]) -> tuple[ModuleType, tuple[str, ...]]:
     module = importlib.import_module(parts[0])
     for index in range(1, len(parts)):
         name = ".".join(parts[: index + 1])
-        if not hasattr(module, "__path__") or _is_bound(module, parts[index]):
+        is_last = index == len(parts) - 1
+        if not hasattr(module, "__path__") or (is_last and hasattr(module, parts[index])):
             return module, parts[index:]
         try:
             module = importlib.import_module(name)
@@ -86,9 +87,3 @@ def _import(parts: tuple[str, ...]) -> tuple[ModuleType, tuple[str, ...]]:
                 raise
             return module, parts[index:]
     return module, ()
-
-
-def _is_bound(module: ModuleType, name: str) -> bool:
-    """Whether a package has something of that name which is not just its submodule."""
-    found = getattr(module, name, None)
-    return found is not None and not isinstance(found, ModuleType)

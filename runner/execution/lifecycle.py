@@ -11,6 +11,8 @@ from runner.errors import IllegalTransitionError
 
 
 class JobStatus(enum.StrEnum):
+    """Where a job is in its life; ABANDONED: one that it needs did not complete."""
+
     SUBMITTED = "SUBMITTED"
     BLOCKED = "BLOCKED"
     PENDING = "PENDING"
@@ -23,6 +25,8 @@ class JobStatus(enum.StrEnum):
 
 
 class SubmissionStatus(enum.StrEnum):
+    """Where a submission is, by the statuses of its jobs."""
+
     SUBMITTED = "SUBMITTED"
     BLOCKED = "BLOCKED"
     PENDING = "PENDING"

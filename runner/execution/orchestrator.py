@@ -5,10 +5,10 @@ from __future__ import annotations
 import heapq
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 from time import monotonic
-from typing import Final, Protocol
-
-import attrs
+from typing import Final, NamedTuple, Protocol
 
 from runner.config.model import TaskConfig
 from runner.execution.executor import Executor
@@ -30,8 +30,7 @@ SHORT: Final = 0.001
 recorded at once."""
 
 
-@attrs.frozen
-class JobEnd:
+class JobEnd(NamedTuple):
     """How a job ended.
 
     Attributes:
@@ -96,6 +95,7 @@ class Orchestrator:
         self._delayed: list[tuple[float, int]] = []
         self._running = 0
         self._stopping = False
+        self._stops: SimpleQueue[None] = SimpleQueue()
         self._unrecorded: list[JobEnd] = []
         self._flushed = 0.0
 
@@ -111,6 +111,7 @@ class Orchestrator:
     def stop(self) -> None:
         """Start no further job; those that run may finish. Safe in a signal handler."""
         self._stopping = True
+        self._stops.put(None)  # the one thing that ends a wait from within a signal handler
 
     def run(self) -> SubmissionStatus:
         """Run all jobs to their ends; every end is recorded, whatever happens."""
@@ -133,7 +134,7 @@ class Orchestrator:
             if not self._running and (self._stopping or not self._delayed):
                 return
             longest = 0.0
-            for outcome in self._executor.wait(self._patience()):
+            for outcome in self._wait():
                 self._settle(outcome)
                 longest = max(longest, outcome.seconds)
             if longest > SHORT or monotonic() - self._flushed > FLUSH_EVERY:
@@ -157,12 +158,21 @@ class Orchestrator:
             observer.started(task, self._attempts[index])
         return Call(index, task)
 
+    def _wait(self) -> Sequence[Outcome]:
+        """What has ended; where nothing runs, waits for a job that is to be tried again."""
+        if self._running:
+            return self._executor.wait(self._patience())
+        with suppress(Empty):
+            self._stops.get(timeout=self._patience())
+        return ()
+
     def _patience(self) -> float | None:
         """Seconds until something must be done even if no job ends."""
-        waits = [FLUSH_EVERY] if self._unrecorded else []
+        patience = FLUSH_EVERY if self._unrecorded else None
         if self._delayed and not self._stopping:
-            waits.append(max(self._delayed[0][0] - monotonic(), 0.0))
-        return min(waits) if waits else None
+            delay = max(self._delayed[0][0] - monotonic(), 0.0)
+            return delay if patience is None else min(delay, patience)
+        return patience
 
     def _settle(self, outcome: Outcome) -> None:
         index = outcome.job
@@ -185,7 +195,7 @@ class Orchestrator:
     def _retry(self, index: int, failure: Failure) -> None:
         task = self._tasks[index]
         self._move(index, JobStatus.PENDING)
-        delay = task.retry_delay.total_seconds() * 2 ** (self._attempts[index] - 1)
+        delay = task.retry_delay.total_seconds() * 2 ** min(self._attempts[index] - 1, 63)
         heapq.heappush(self._delayed, (monotonic() + delay, index))
         for observer in self._observers:
             observer.retrying(task.id, self._attempts[index], failure, delay)

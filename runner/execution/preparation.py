@@ -6,12 +6,14 @@ import hashlib
 import pickle
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from datetime import datetime
+from os.path import isdir, realpath
 from pathlib import Path
 from time import time
 from typing import Any
 
 import attrs
 
+from runner.checker.rules.storage import path_key
 from runner.config.model import (
     UNSET,
     Config,
@@ -23,6 +25,7 @@ from runner.config.model import (
     TaskConfig,
 )
 from runner.config.references import FunctionRef
+from runner.data.files import remove_strays
 from runner.data.storage import Opening, Storage, write_all
 from runner.data.storages import STORAGES, open_storage
 from runner.diagnostics import Diagnostic, KeyPath, Related, Severity
@@ -47,6 +50,37 @@ class Instance:
     name: str
     places: Mapping[str, Place]
     storages: Mapping[str, Storage]
+
+
+@attrs.frozen(eq=False)
+class _Steps(Mapping[str, Step]):
+    """The steps by task, each made when it is asked for.
+
+    Made beforehand, all of them together would no longer be in the processor's cache when they
+    are used, and the garbage collector would look through them.
+    """
+
+    tasks: Mapping[str, TaskConfig]
+    functions: Mapping[str, Callable[..., Any]]
+    storages: Mapping[str, Storage]
+
+    def __getitem__(self, task_id: str) -> Step:
+        task = self.tasks[task_id]
+        ref = _function_of(task)
+        storage = self.storages.__getitem__
+        return Step(
+            task_id,
+            self.functions[ref.name] if ref.target is None else ref.target,
+            tuple(map(storage, task.inputs)),
+            tuple(map(storage, task.outputs)),
+            task.timeout.total_seconds() if task.timeout is not None else None,
+        )
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.tasks)
+
+    def __len__(self) -> int:
+        return len(self.tasks)
 
 
 def not_in_this_version(config: Config, plan: ExecutionPlan) -> Iterator[Diagnostic]:
@@ -107,55 +141,88 @@ def open_instance(
     return Instance(name=name, places=places, storages=storages)
 
 
-def steps_of(plan: ExecutionPlan, instance: Instance) -> dict[str, Step]:
+def steps_of(plan: ExecutionPlan, instance: Instance) -> Mapping[str, Step]:
     """What a worker needs for each task; every function is imported here.
 
     Raises:
         UserCodeError: a function cannot be imported.
     """
-    known: dict[str, Callable[..., Any]] = {}
-    return {job.task.id: _step(job.task, known, instance.storages) for job in plan.jobs}
+    functions: dict[str, Callable[..., Any]] = {}
+    for task in plan.tasks.values():
+        ref = _function_of(task)
+        if ref.target is None and ref.name not in functions:
+            functions[ref.name] = load(ref)
+    return _Steps(plan.tasks, functions, instance.storages)
+
+
+def import_classes(plan: ExecutionPlan) -> None:
+    """Import what data nodes name to read and write with: encoders, decoders, classes of rows.
+
+    Raises:
+        UserCodeError: one cannot be imported.
+    """
+    for node in plan.data_nodes.values():
+        for value in vars(node.options).values():
+            if isinstance(value, FunctionRef):
+                load(value)
+
+
+def remove_leftovers(instance: Instance) -> None:
+    """Remove the temporary files that dead processes left beside those of the data nodes."""
+    for folder in set(_folders(instance.places.values())):
+        remove_strays(folder)
 
 
 def write_defaults(plan: ExecutionPlan, instance: Instance, store: Store) -> None:
     """Give data nodes their first values, and new ones where the config now says another.
 
     A value that a task or a user wrote is never replaced. Functions that make a default are
-    called without arguments.
+    called without arguments. Where one value cannot be made, none is written.
 
     Raises:
         JobError: a value cannot be written.
         UserCodeError: a function that makes one cannot be imported.
     """
     known = store.data_nodes()
-    written = []
+    due: list[tuple[DataNodeConfig, str | None]] = []
     for node in plan.data_nodes.values():
-        if node.default_data is UNSET:
-            continue
-        place, storage = instance.places[node.id], instance.storages[node.id]
-        digest = _default_digest(node.default_data)
-        if _is_due(known.get(place.key), storage, place, digest):
-            write_all([(storage, _first_value(node))])
-            if place.path is not None:
-                stamp = _stamp(place.path)
-                written.append(NodeRow(place.key, "default", None, None, time(), digest, stamp))
-    store.record_written(written)
+        if node.default_data is not UNSET:
+            place, digest = instance.places[node.id], _default_digest(node.default_data)
+            if _is_due(known.get(place.key), instance.storages[node.id], place, digest):
+                due.append((node, digest))
+    write_all((instance.storages[node.id], _first_value(node)) for node, _ in due)
+    store.record_written(_first_rows(due, instance))
 
 
 def inputs_without_value(plan: ExecutionPlan, instance: Instance) -> Iterator[Diagnostic]:
     """What a job reads, no job of the plan writes, and is not there."""
-    produced = plan.produced
-    told: set[str] = set()
-    for job in plan.jobs:
-        for index, node_id in enumerate(job.task.inputs):
-            if node_id in produced or node_id in told or instance.storages[node_id].exists():
-                continue
-            told.add(node_id)
-            place = instance.places[node_id]
-            if place.is_users:
-                yield _no_file(plan.data_nodes[node_id], place)
-            else:
-                yield _no_value(("TASK", job.task.id, "inputs", index), node_id, plan)
+    for node_id, key in plan.sources.items():
+        if instance.storages[node_id].exists():
+            continue
+        place = instance.places[node_id]
+        if place.is_users:
+            yield no_file(plan.data_nodes[node_id], str(place.path))
+        else:
+            yield _no_value(key, node_id, plan)
+
+
+def no_file(node: DataNodeConfig, path: str) -> Diagnostic:
+    """That the file which a data node names is not there, or is none."""
+    is_folder = isdir(path)  # noqa: PTH112 - Path raises where a folder may not be entered
+    return Diagnostic(
+        code="RUN404",
+        key=path_key(node),
+        message=f"{path} is a folder, not a file" if is_folder else f"no file {path}",
+        hint="relative paths start at the application path, the folder of the first config file",
+    )
+
+
+def _folders(places: Iterable[Place]) -> Iterator[Path]:
+    for place in places:
+        if place.path is not None:
+            yield place.path.parent
+            if place.is_users and place.path.is_symlink():  # its target is replaced, not the link
+                yield Path(realpath(place.path)).parent
 
 
 def _open(
@@ -173,20 +240,9 @@ def _open(
     return open_storage(node.storage_type, opening)
 
 
-def _step(
-    task: TaskConfig, known: dict[str, Callable[..., Any]], storages: Mapping[str, Storage]
-) -> Step:
-    ref = task.function
-    assert ref is not None, "check refuses a task without a function"
-    if ref.name not in known or ref.target is not None:
-        known[ref.name] = load(ref)
-    return Step(
-        task=task.id,
-        function=known[ref.name],
-        inputs=tuple([storages[node_id] for node_id in task.inputs]),
-        outputs=tuple([storages[node_id] for node_id in task.outputs]),
-        timeout=task.timeout.total_seconds() if task.timeout is not None else None,
-    )
+def _function_of(task: TaskConfig) -> FunctionRef:
+    assert task.function is not None, "check refuses a task without a function"
+    return task.function
 
 
 def _default_digest(value: Any) -> str | None:
@@ -202,6 +258,16 @@ def _pickled(value: Any) -> bytes:
     return pickle.dumps(value, protocol=5)
 
 
+def _first_rows(
+    due: Iterable[tuple[DataNodeConfig, str | None]], instance: Instance
+) -> Iterator[NodeRow]:
+    for node, digest in due:
+        place = instance.places[node.id]
+        if place.path is not None:
+            stamp = _stamp(place.path)
+            yield NodeRow(place.key, "default", None, None, time(), digest, stamp)
+
+
 def _first_value(node: DataNodeConfig) -> Any:
     value = node.default_data
     if not isinstance(value, FunctionRef):
@@ -209,7 +275,7 @@ def _first_value(node: DataNodeConfig) -> Any:
     function = load(value)
     try:
         return function()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         what = f"`{value}`, which makes the default data of `{node.id}`, raised"
         raise UserCodeError(what, failure_of(error)) from error
 
@@ -229,16 +295,6 @@ def _stamp(path: Path) -> str | None:
     except OSError:
         return None
     return f"{found.st_ino}:{found.st_size}:{found.st_mtime_ns}"
-
-
-def _no_file(node: DataNodeConfig, place: Place) -> Diagnostic:
-    name = "path" if getattr(node.options, "path", None) is not None else "default_path"
-    return Diagnostic(
-        code="RUN404",
-        key=("DATA_NODE", node.id, name),
-        message=f"no file {place.path}",
-        hint="relative paths start at the application path, the folder of the first config file",
-    )
 
 
 def _no_value(key: KeyPath, node_id: str, plan: ExecutionPlan) -> Diagnostic:

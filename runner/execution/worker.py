@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from time import perf_counter, time
 from types import CoroutineType
 from typing import Any
@@ -52,10 +51,36 @@ class Outcome:
     failure: Failure | None = None
 
 
+def attempt(step: Step) -> None:
+    """Read inputs, call, write outputs."""
+    result = step.function(*[storage.read() for storage in step.inputs])
+    if type(result) is CoroutineType:
+        result = _awaited(result)
+    outputs = step.outputs
+    if len(outputs) == 1:
+        _write(outputs[0], result)
+    elif outputs:
+        write_all(zip(outputs, _parts(step, result), strict=True))
+
+
+def _awaited(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    """What a coroutine gives; a thread that has a loop already, as in notebooks, gets help."""
+    import asyncio
+    from concurrent.futures import ThreadPoolExecutor
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(coroutine)
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, coroutine).result()
+
+
 def run_job(
     call: Call,
     steps: Mapping[str, Step],
     *,
+    attempt: Callable[[Step], None] = attempt,
     on_error: Callable[[BaseException], None] | None = None,
     full_traceback: bool = False,
 ) -> Outcome:
@@ -64,6 +89,7 @@ def run_job(
     Args:
         call: which.
         steps: by task.
+        attempt: what an executor puts limits around.
         on_error: is shown the exception itself, while its frames are alive: for a debugger.
         full_traceback: whether a failure tells the frames of runner too.
     """
@@ -71,14 +97,7 @@ def run_job(
     started = time()
     clock = perf_counter()
     try:
-        result = step.function(*[storage.read() for storage in step.inputs])
-        if type(result) is CoroutineType:
-            result = asyncio.run(result)
-        outputs = step.outputs
-        if len(outputs) == 1:
-            _write(outputs[0], result)
-        elif outputs:
-            write_all(zip(outputs, _parts(step, result), strict=True))
+        attempt(step)
     except InterruptedRunError:
         raise
     except BaseException as error:  # noqa: BLE001 - any failure, also sys.exit, becomes an outcome

@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 
 from runner import graph
 from runner.config.model import Config, ScenarioConfig, TaskConfig
+from runner.diagnostics import KeyPath
 from runner.errors import UsageError
 from runner.plan.model import ExecutionPlan, PlannedJob, Selection
 from runner.suggestions import did_you_mean
@@ -39,6 +40,7 @@ def compile_plan(
     before = _before(tasks)
     chosen = _select(scenario, config, before, selection or Selection())
     ordered = [config.tasks[task_id] for task_id in graph.order(before) if task_id in chosen]
+    produced = {node_id: task.id for task in ordered for node_id in task.outputs}
     return ExecutionPlan(
         scenario=scenario_id,
         name=scenario_id if name is None else name,
@@ -46,8 +48,11 @@ def compile_plan(
         workers=config.job.max_nb_of_workers,
         jobs=tuple(_jobs(ordered, before)),
         data_nodes={node_id: config.data_nodes[node_id] for node_id in _node_ids(scenario, tasks)},
+        produced=produced,
+        sources=_sources(ordered, produced),
         not_selected=tuple(task.id for task in tasks if task.id not in chosen),
         selection=selection or Selection(),
+        config=config,
     )
 
 
@@ -89,6 +94,15 @@ def _jobs(ordered: Sequence[TaskConfig], before: Mapping[str, list[str]]) -> Ite
         needs = tuple(dict.fromkeys([place[other] for other in before[task.id] if other in place]))
         yield PlannedJob(task, needs)
         place[task.id] = index
+
+
+def _sources(tasks: Sequence[TaskConfig], produced: Mapping[str, str]) -> dict[str, KeyPath]:
+    sources: dict[str, KeyPath] = {}
+    for task in tasks:
+        for index, node_id in enumerate(task.inputs):
+            if node_id not in produced:
+                sources.setdefault(node_id, ("TASK", task.id, "inputs", index))
+    return sources
 
 
 def _node_ids(scenario: ScenarioConfig, tasks: Sequence[TaskConfig]) -> dict[str, None]:

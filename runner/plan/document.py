@@ -9,11 +9,10 @@ from typing import Any, Final
 
 import attrs
 
-from runner.config.model import Config
+from runner.config.model import Mode
 from runner.config.values import is_secret_key
-from runner.config.writer import config_tables
 from runner.errors import UsageError
-from runner.plan.model import ExecutionPlan, Selection, digest
+from runner.plan.model import Selection
 
 FORMAT: Final = "runner.plan"
 VERSION: Final = 1
@@ -48,35 +47,6 @@ class SavedPlans:
     files: tuple[str, ...]
     overrides: tuple[str, ...]
     plans: tuple[SavedPlan, ...]
-
-
-def plan_document(plan: ExecutionPlan, config: Config) -> dict[str, Any]:
-    """A plan as plain data: all that it rests on, `ENV[…]` as written, and its digest."""
-    tables = config_tables(config, mask=True)
-    document = {
-        "scenario": plan.scenario,
-        "name": plan.name,
-        "mode": plan.mode.value,
-        "workers": plan.workers,
-        "selection": _selection(plan.selection),
-        "jobs": [
-            {
-                "task": job.task.id,
-                "needs": [plan.jobs[need].task.id for need in job.needs],
-                "inputs": list(job.task.inputs),
-                "outputs": list(job.task.outputs),
-                "function": str(job.task.function),
-                "settings": _settings(tables["TASK"].get(job.task.id, {})),
-            }
-            for job in plan.jobs
-        ],
-        "data_nodes": {
-            node_id: plain(tables.get("DATA_NODE", {}).get(node_id, {}))
-            for node_id in plan.data_nodes
-        },
-        "not_selected": list(plan.not_selected),
-    }
-    return {"digest": digest(document), **document}
 
 
 def plans_document(
@@ -127,7 +97,7 @@ def _saved(plan: Mapping[str, Any]) -> SavedPlan:
     return SavedPlan(
         scenario=_text(plan["scenario"]),
         name=_text(plan["name"]),
-        mode=_text(plan["mode"]),
+        mode=Mode(_text(plan["mode"])).value,
         selection=Selection(
             **several,
             from_=_texts(selection["from"]),
@@ -149,32 +119,5 @@ def _texts(values: Any) -> tuple[str, ...]:
     return tuple(_text(value) for value in values)
 
 
-def _selection(selection: Selection) -> dict[str, Any]:
-    return {
-        "tasks": list(selection.tasks),
-        "from": list(selection.from_),
-        "to": list(selection.to),
-        "tags": list(selection.tags),
-        "exclude": list(selection.exclude),
-        "sequence": selection.sequence,
-    }
-
-
-def _settings(table: Mapping[str, Any]) -> dict[str, Any]:
-    told = {"inputs", "outputs", "function"}
-    return {name: plain(value) for name, value in table.items() if name not in told}
-
-
-def plain(value: Any) -> Any:
-    """The value with dates as text, since JSON has none."""
-    if isinstance(value, Mapping):
-        return {name: plain(item) for name, item in value.items()}
-    if isinstance(value, list):
-        return [plain(item) for item in value]
-    if isinstance(value, str | int | float | bool | None):
-        return value
-    return str(value)
-
-
 def _holds_secret(override: str) -> bool:
-    return is_secret_key(override.partition("=")[0]) or "broker_url" in override
+    return is_secret_key(override) or "broker_url" in override

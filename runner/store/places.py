@@ -82,9 +82,10 @@ def place_of(
     """
     owner = _owner(node.scope, scenario, cycle)
     key = f"{owner}/{node.id}"
-    if isinstance(node.options, FileOptions) and node.options.user_path is not None:
-        path = application_path / Path(node.options.user_path).expanduser()
-        return Place(key, path, is_users=True)
+    if isinstance(node.options, FileOptions):
+        file = node.options.user_file(application_path)
+        if file is not None:
+            return Place(key, Path(file), is_users=True)
     if node.options.extension:
         path = storage_folder / "data" / owner / f"{node.id}.{node.options.extension}"
         return Place(key, path, is_users=False)

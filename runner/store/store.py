@@ -8,8 +8,9 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
+from time import monotonic
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 import attrs
 
@@ -18,6 +19,8 @@ from runner.errors import SetupError, UsageError
 FILE_NAME: Final = "runner.db"
 VERSION: Final = 1
 """Of the schema; kept in SQLite's `user_version`."""
+_PATIENCE: Final = 30
+"""Seconds to wait for others that write."""
 _APPLICATION: Final = 0x72756E72
 """"runr", in SQLite's `application_id`: tells our files from others."""
 
@@ -71,8 +74,7 @@ class ScenarioRow:
     created: datetime
 
 
-@attrs.frozen
-class JobRow:
+class JobRow(NamedTuple):
     """How a job ended. `started` is seconds since 1970, UTC; both times are None if it never ran.
 
     `failure` is the code and the message.
@@ -86,8 +88,7 @@ class JobRow:
     failure: str | None
 
 
-@attrs.frozen
-class NodeRow:
+class NodeRow(NamedTuple):
     """Where the present value of a data node comes from.
 
     Attributes:
@@ -133,7 +134,7 @@ class Store:
         except OSError as error:
             raise _unusable(folder, error.strerror or str(error)) from None
         with _told(path):
-            connection = sqlite3.connect(path, isolation_level=None, timeout=30)
+            connection = sqlite3.connect(path, isolation_level=None, timeout=_PATIENCE)
         with _told(path):
             try:
                 _prepare(connection, path, durable=durable)
@@ -184,10 +185,7 @@ class Store:
 
     def record(self, run: str, jobs: Iterable[JobRow], written: Iterable[NodeRow]) -> None:
         """Record ended jobs and what they wrote, in one transaction."""
-        rows = [
-            (run, job.task, job.status, job.attempts, job.started, job.seconds, job.failure)
-            for job in jobs
-        ]
+        rows = [(run, *job) for job in jobs]
         with self._transaction() as connection:
             connection.executemany("INSERT INTO jobs VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
             _put(connection, written)
@@ -223,32 +221,53 @@ class Store:
 
 
 def _put(connection: sqlite3.Connection, written: Iterable[NodeRow]) -> None:
-    rows = [(w.key, w.origin, w.run, w.task, w.written, w.digest, w.stamp) for w in written]
-    connection.executemany("INSERT OR REPLACE INTO data_nodes VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+    query = "INSERT OR REPLACE INTO data_nodes VALUES (?, ?, ?, ?, ?, ?, ?)"
+    connection.executemany(query, written)
 
 
 def _prepare(connection: sqlite3.Connection, path: Path, *, durable: bool) -> None:
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     application = connection.execute("PRAGMA application_id").fetchone()[0]
+    if version and application != _APPLICATION:
+        raise _foreign(path)
     if version > VERSION:
         message = f"{path} was made by a newer runner (version {version}, this one knows {VERSION})"
         raise SetupError(message, code="RUN701", hint="upgrade toml-runner")
-    if version and application != _APPLICATION:
-        raise _unusable(path, "it is the database of another program")
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'OFF'}")
     if version == 0:
-        _create(connection)
+        _create(connection, path)
+    _use_wal(connection)
+    connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'OFF'}")
 
 
-def _create(connection: sqlite3.Connection) -> None:
+def _create(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("BEGIN IMMEDIATE")
     if connection.execute("PRAGMA user_version").fetchone()[0] == 0:  # nobody was faster
+        if connection.execute("SELECT 1 FROM sqlite_master").fetchone():
+            raise _foreign(path)
         for statement in _SCHEMA.split(";")[:-1]:
             connection.execute(statement)
         connection.execute(f"PRAGMA application_id = {_APPLICATION}")
         connection.execute(f"PRAGMA user_version = {VERSION}")
     connection.execute("COMMIT")
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Let readers read while somebody writes.
+
+    Of those who open a new database at the same moment, SQLite lets only one turn this on and
+    does not make the others wait. It does where they begin to write.
+    """
+    deadline = monotonic() + _PATIENCE
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or monotonic() > deadline:
+                raise
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("ROLLBACK")
+        else:
+            return
 
 
 def _new_id(connection: sqlite3.Connection) -> str:
@@ -265,6 +284,10 @@ def _told(path: Path) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise _unusable(path, str(error)) from None
+
+
+def _foreign(path: Path) -> SetupError:
+    return _unusable(path, "it is the database of another program")
 
 
 def _unusable(path: Path, why: str) -> SetupError:

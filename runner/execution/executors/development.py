@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import signal
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-from runner.execution.failures import TaskTimeoutError
-from runner.execution.worker import Call, Outcome, Step, run_job
+from runner.execution.failures import InterruptedRunError, TaskTimeoutError
+from runner.execution.worker import Call, Outcome, Step, attempt, run_job
 
 
 class DevelopmentExecutor:
@@ -33,16 +32,16 @@ class DevelopmentExecutor:
 
     def submit(self, calls: Sequence[Call]) -> None:
         for call in calls:
-            timeout = self._steps[call.task].timeout
-            if timeout is None:
-                self._outcomes.append(self._run(call))
-            else:
-                with _alarm(timeout):
-                    self._outcomes.append(self._run(call))
+            outcome = run_job(
+                call,
+                self._steps,
+                attempt=_attempt,
+                on_error=self._on_error,
+                full_traceback=self._full_traceback,
+            )
+            self._outcomes.append(outcome)
 
-    def wait(self, timeout: float | None) -> Sequence[Outcome]:
-        if not self._outcomes and timeout:
-            time.sleep(timeout)  # nothing runs beside this thread, so nothing can end earlier
+    def wait(self, timeout: float | None) -> Sequence[Outcome]:  # noqa: ARG002 - nothing still runs
         outcomes, self._outcomes = self._outcomes, []
         return outcomes
 
@@ -52,16 +51,45 @@ class DevelopmentExecutor:
     def close(self) -> None:
         """Nothing was started."""
 
-    def _run(self, call: Call) -> Outcome:
-        return run_job(
-            call, self._steps, on_error=self._on_error, full_traceback=self._full_traceback
-        )
-
 
 def can_time_out() -> bool:
     """Whether a job of this thread can be interrupted: on Unix, in the main thread."""
     is_main = threading.current_thread() is threading.main_thread()
     return is_main and hasattr(signal, "setitimer")
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Let Ctrl-C end the run that is in the block, and be raised when that is recorded.
+
+    Otherwise it would be taken for the failure of the one job that it hits. Nothing is changed
+    where somebody handles Ctrl-C already, as the command line does.
+    """
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+    came = []
+
+    def arrived(_number: int, _frame: FrameType | None) -> Any:
+        came.append(True)
+        raise InterruptedRunError
+
+    signal.signal(signal.SIGINT, arrived)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if came:
+        raise KeyboardInterrupt
+
+
+def _attempt(step: Step) -> None:
+    if step.timeout is None:
+        attempt(step)
+    else:
+        with _alarm(step.timeout):
+            attempt(step)
 
 
 @contextmanager
@@ -74,7 +102,9 @@ def _alarm(seconds: float) -> Iterator[None]:
     before = signal.signal(signal.SIGALRM, ring)
     signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        try:
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+    finally:  # also when it rings in the line above
         signal.signal(signal.SIGALRM, before)

@@ -1,0 +1,202 @@
+"""What surrounds a config where it is checked: files, the storage folder, the broker, as they are.
+
+Nothing of the user's is run and nothing is written. Others may change all of it at any time: what
+is right here may be wrong when a run gets there.
+"""
+
+# Paths are text here: Path raises where a folder on the way may not be entered.
+# ruff: noqa: PTH100, PTH110, PTH112, PTH113, PTH118, PTH120, PTH208
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import Final
+from urllib.parse import SplitResult, urlsplit
+
+import attrs
+
+from runner.checker.rules.storage import path_key, users_files, uses_of
+from runner.config.model import UNSET, Config, DataNodeConfig, Mode
+from runner.data.files import destination
+from runner.data.storage import reason
+from runner.diagnostics import Diagnostic
+from runner.execution.preparation import no_file, storage_folder
+from runner.suggestions import nearest
+
+PATIENCE: Final = 2.0
+"""Seconds within which a server must answer."""
+
+_BROKER_PORTS: Final = {"amqp": 5672, "pyamqp": 5672, "amqps": 5671, "redis": 6379, "rediss": 6379}
+
+
+def wrong_surroundings(config: Config) -> Iterator[Diagnostic]:
+    """Everything around a config that keeps it from running."""
+    if () in config.unread:  # a whole file is missing, and who knows what it declares
+        return
+    yield from missing_files(config)
+    yield from unwritable_files(config)
+    yield from unusable_storage_folder(config)
+    yield from unreachable_broker(config)
+
+
+def missing_files(config: Config) -> Iterator[Diagnostic]:
+    """A file that is named and that no task makes is there, and may be read."""
+    if any(_may_hide_outputs(key) for key in config.unread):
+        return
+    written = uses_of(config).written
+    meant = {nearest(each, config.data_nodes) for each in written - config.data_nodes.keys()}
+    for node, path in _known_files(config):
+        if node.id in written | meant or node.default_data is not UNSET:
+            continue
+        if not _is_there(node, path):
+            yield _with_nearest(no_file(node, path), path)
+        elif not os.access(path, os.R_OK):
+            message = f"no permission to read {path}"
+            yield Diagnostic(code="RUN404", key=path_key(node), message=message)
+
+
+def unwritable_files(config: Config) -> Iterator[Diagnostic]:
+    """A file that a task writes can be written; folders on the way to it are made."""
+    written = uses_of(config).written
+    for node, path in _known_files(config):
+        is_first_value = node.default_data is not UNSET and not os.path.exists(path)
+        if node.id in written or is_first_value:
+            why = _why_not_writable(path)
+            if why is not None:
+                message = f"{path} cannot be written: {why}"
+                yield Diagnostic(code="RUN405", key=path_key(node), message=message)
+
+
+def unusable_storage_folder(config: Config) -> Iterator[Diagnostic]:
+    """The storage folder can be written, or made."""
+    if ("CORE", "storage_folder") in config.unread:
+        return
+    folder = storage_folder(config)
+    why = _why_no_room(os.path.abspath(folder))
+    if why is not None:
+        yield Diagnostic(
+            code="RUN508",
+            key=("CORE", "storage_folder"),
+            message=f"storage folder: {folder} cannot be used: {why}",
+            hint="look at its permissions, or set [CORE] storage_folder to another",
+        )
+
+
+def unreachable_broker(config: Config, patience: float = PATIENCE) -> Iterator[Diagnostic]:
+    """In cluster mode, something listens where the broker should; nothing is said to it.
+
+    Of several brokers, separated by `;`, one is enough. What is reached in another way than by
+    TCP is left alone.
+    """
+    key = ("JOB", "broker_url")
+    if config.job.mode is not Mode.CLUSTER or key in config.unread:
+        return
+    refusals = []
+    for url in config.job.broker_url.split(";"):
+        refusal = _why_unreachable(url.strip(), patience)
+        if refusal is None:
+            return
+        refusals.append(refusal)
+    hint = "is it running? [JOB] broker_url says where it is"
+    yield Diagnostic(code="RUN501", key=key, message="; ".join(refusals), hint=hint)
+
+
+def _may_hide_outputs(key: tuple[str | int, ...]) -> bool:
+    """Whether what could not be read may say that a task writes, or that a scenario has it."""
+    match key:
+        case ("TASK" | "SCENARIO",) | ("TASK" | "SCENARIO", _):
+            return True
+        case ("TASK", _, "outputs", *_) | ("SCENARIO", _, "tasks", *_):
+            return True
+    return False
+
+
+def _known_files(config: Config) -> Iterator[tuple[DataNodeConfig, str]]:
+    for node_id, path in users_files(config):
+        if ("DATA_NODE", node_id, "default_data") not in config.unread:
+            yield config.data_nodes[node_id], path
+
+
+def _is_there(node: DataNodeConfig, path: str) -> bool:
+    return os.path.isfile(path) or (node.storage_type == "parquet" and os.path.isdir(path))
+
+
+def _with_nearest(missing: Diagnostic, path: str) -> Diagnostic:
+    """The diagnostic with what the file, or a folder on the way to it, was meant to be."""
+    while not os.path.lexists(os.path.dirname(path)):
+        path = os.path.dirname(path)
+    folder, name = os.path.split(path)
+    names: list[str] = []
+    with suppress(OSError, ValueError):
+        names = [] if os.path.lexists(path) else os.listdir(folder)
+    meant = nearest(name, names)
+    if meant is None:
+        return missing
+    return attrs.evolve(missing, hint=f"did you mean {os.path.join(folder, meant)}?")
+
+
+def _why_not_writable(path: str) -> str | None:
+    final = path
+    try:
+        final, _ = destination(path)
+    except NotADirectoryError:
+        pass  # told with its name below
+    except (OSError, ValueError) as error:
+        return _said(error)
+    return _why_no_room(os.path.dirname(final))
+
+
+def _why_no_room(folder: str) -> str | None:
+    """Why no file can be made in a folder, which is made itself where it is missing."""
+    while not os.path.lexists(folder):
+        folder = os.path.dirname(folder)
+    if not os.path.isdir(folder):
+        return f"{folder} is no folder"
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return f"no permission to write in {folder}"
+    return None
+
+
+def _why_unreachable(url: str, patience: float) -> str | None:
+    """Why nothing can be reached there; None where something listens, or nobody can tell."""
+    try:
+        host, port = _host_and_port(urlsplit(url))
+    except ValueError:  # what it says may hold a part of the password
+        return "`broker_url` has no host and port that can be read"
+    if port is None:
+        return None
+    why = _why_no_connection(host, port, patience)
+    return None if why is None else f"no broker at {host}:{port}: {why}"
+
+
+def _host_and_port(parts: SplitResult) -> tuple[str, int | None]:
+    return parts.hostname or "localhost", parts.port or _BROKER_PORTS.get(parts.scheme)
+
+
+def _why_no_connection(host: str, port: int, patience: float) -> str | None:
+    answers: SimpleQueue[str | None] = SimpleQueue()
+
+    def connect() -> None:
+        try:
+            socket.create_connection((host, port)).close()
+        except (OSError, UnicodeError) as error:  # the latter for a host that is no name
+            answers.put(_said(error))
+        else:
+            answers.put(None)
+
+    # Looking up a name knows no time limit: what takes too long is left behind.
+    Thread(target=connect, daemon=True).start()
+    try:
+        return answers.get(timeout=patience)
+    except Empty:
+        return f"no answer within {patience:g} s"
+
+
+def _said(error: Exception) -> str:
+    why = reason(error)
+    return why[:1].lower() + why[1:]
