@@ -17,6 +17,9 @@ COMMANDS: Final[Mapping[str, str]] = {
     "plan": "Show what would run; touches no data.",
     "execute": "Check, plan and run a scenario.",
     "config": "Show or export the resolved config.",
+    "schema": "Write the JSON Schema that editors complete and judge by.",
+    "init": "Make a small project that runs.",
+    "explain": "Tell what a code means, with a bad and a good example.",
 }
 """Each is `command` of the module of its name in this package, which only its use imports."""
 
@@ -71,8 +74,13 @@ def run(arguments: list[str]) -> int:
     try:
         code = commands.main(arguments, prog_name="runner", standalone_mode=False)
         sys.stdout.flush()
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
+        return ExitCode.USAGE
+    except click.ClickException as error:
+        from runner.cli.rendering import show_error
+
+        show_error(_in_our_words(error))
         return ExitCode.USAGE
     except (click.Abort, KeyboardInterrupt):
         return ExitCode.INTERRUPTED
@@ -81,7 +89,7 @@ def run(arguments: list[str]) -> int:
 
         show_error(error)
         return error.exit_code
-    except BrokenPipeError:
+    except (BrokenPipeError, SystemExit):  # click turns the one into the other
         return _reader_gone()
     except Exception as error:  # noqa: BLE001 - a bug of ours ends as a short message, not a traceback
         from runner.cli.rendering import show_bug
@@ -89,6 +97,22 @@ def run(arguments: list[str]) -> int:
         show_bug(error, arguments)
         return ExitCode.INTERNAL
     return _exit_code(code)
+
+
+def _in_our_words(error: click.ClickException) -> UsageError:
+    message = error.format_message().removesuffix(".")
+    context = getattr(error, "ctx", None)
+    if context is None:
+        return UsageError(message[:1].lower() + message[1:])
+    hint: str | None = f"{context.command_path} --help tells what there is"
+    if isinstance(error, click.NoSuchOption):
+        message = f"no option `{error.option_name}`"
+        options = [name for each in context.command.get_params(context) for name in each.opts]
+        if context.parent is None:
+            hint = f"options follow the command: runner check {error.option_name}"
+        if error.option_name.startswith("--"):  # a letter is near to every other
+            hint = did_you_mean(error.option_name, options) or hint
+    return UsageError(message[:1].lower() + message[1:], hint=hint)
 
 
 def _exit_code(returned: Any) -> int:
