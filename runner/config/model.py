@@ -42,6 +42,8 @@ class Mode(enum.StrEnum):
 
 
 class StartMethod(enum.StrEnum):
+    """How worker processes are started."""
+
     SPAWN = "spawn"
     FORKSERVER = "forkserver"
 
@@ -70,16 +72,21 @@ class JobConfig:
     """How jobs are executed: `[JOB]`.
 
     Attributes:
-        mode: development (this process), standalone (all cores) or cluster (RabbitMQ).
-        max_nb_of_workers: jobs at once; None stands for `auto`, the number of cores.
-        start_method: how worker processes are started.
-        broker_url: where RabbitMQ listens, with credentials: a secret.
+        mode: where jobs are executed: `development` (one by one, in this process), `standalone`
+            (on all cores) or `cluster` (on many machines, through RabbitMQ).
+        max_nb_of_workers: how many jobs run at once in standalone mode, and per worker service in
+            cluster mode; `auto` is the number of cores.
+        start_method: how worker processes are started: `spawn` (anew) or `forkserver` (from a
+            process that has the task modules loaded).
+        broker_url: where RabbitMQ listens in cluster mode. With credentials it is a secret: take
+            it from the environment.
         queue: the name of the queue in cluster mode.
-        worker_lease: silence after which a worker counts as dead.
+        worker_lease: after how long a silence a worker of the cluster counts as dead.
+        properties: free keys of the application.
     """
 
     mode: Mode = Mode.DEVELOPMENT
-    max_nb_of_workers: int | None = 2
+    max_nb_of_workers: int | None = 2  # None stands for `auto`
     start_method: StartMethod = StartMethod.SPAWN
     broker_url: str = attrs.field(default="amqp://localhost", repr=False)
     queue: str = "runner"
@@ -92,8 +99,11 @@ class CoreConfig:
     """Where things are kept: `[CORE]`.
 
     Attributes:
-        storage_folder: under the application path unless absolute.
-        durability: what a write survives.
+        storage_folder: where runs, logs and the runner's own files are kept; under the application
+            path unless absolute.
+        durability: what a write survives: `process`, the death of any process, or `power`, a power
+            loss too, which costs time.
+        properties: free keys of the application.
     """
 
     storage_folder: str = ".runner"
@@ -106,9 +116,9 @@ class CheckConfig:
     """How the checker judges: `[CHECK]`.
 
     Attributes:
-        ignore: codes or slugs that are not reported.
-        strict: whether warnings fail the check.
-        severity: code or slug -> `error`, `warning` or `off`.
+        ignore: codes or slugs of warnings that are not reported.
+        strict: whether warnings count as errors.
+        severity: code or slug -> `error`, `warning` or `off`, for what is a warning by nature.
     """
 
     ignore: tuple[str, ...] = ()
@@ -121,12 +131,16 @@ class DataNodeConfig:
     """A value, or a table, or a file, that tasks read and write: `[DATA_NODE.<id>]`.
 
     Attributes:
-        storage_type: what reads and writes it, a key of `STORAGE_TYPES`.
-        scope: who shares it.
-        validity_period: how long after its last write it counts as up to date.
-        default_data: its first value, a `FunctionRef` that makes it, or `UNSET`.
+        storage_type: what reads and writes it, and which further keys it has.
+        scope: who shares it: `SCENARIO` (one scenario), `CYCLE` (the scenarios of one cycle) or
+            `GLOBAL` (all).
+        validity_period: how long after its last write it counts as up to date; without it, for
+            ever.
+        default_data: its first value, any TOML value, or a function that makes it
+            ("package.module.name:function"); without it, nothing is written.
+        description: what it is, for the reader.
         options: the storage type's own keys.
-        properties: free keys.
+        properties: free keys of the application.
     """
 
     id: str
@@ -144,21 +158,22 @@ class TaskConfig:
     """A call to a function that reads and writes data nodes: `[TASK.<id>]`.
 
     Attributes:
-        function: called with the inputs, positionally, in order. None only in a config that
-            `check` refuses.
-        inputs: data node ids; one may be named twice.
-        outputs: data node ids; none: the return value is ignored; one: it is the value; several:
-            a tuple or list of that length is matched by position.
+        function: called with the inputs, positionally, in order.
+        inputs: the data nodes that it reads; one may be named twice.
+        outputs: the data nodes that it writes. None: the return value is ignored; one: it is the
+            value; several: a tuple or list of that length is matched by position.
         skippable: whether a job whose outputs are there and whose code, inputs and settings did
             not change is skipped.
         retries: how many further attempts follow a failed one.
-        retry_delay: before the second attempt; doubled before each further one.
-        timeout: for one attempt; None: no limit.
+        retry_delay: how long to wait before the second attempt; doubled before each further one.
+        timeout: how long one attempt may take; without it, as long as it wants.
         tags: names that `--tag` selects by.
+        description: what it is, for the reader.
+        properties: free keys of the application.
     """
 
     id: str
-    function: FunctionRef | None = None
+    function: FunctionRef | None = None  # None only in a config that `check` refuses
     inputs: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
     skippable: bool = False
@@ -177,11 +192,15 @@ class ScenarioConfig:
     """Tasks that belong together: `[SCENARIO.<id>]`.
 
     Attributes:
-        tasks: task ids.
-        additional_data_nodes: data node ids that belong to it and that none of its tasks uses.
-        frequency: how long its cycles are; None: it belongs to none.
-        sequences: name -> task ids of the scenario.
-        comparators: data node id -> functions called with its values over the compared scenarios.
+        tasks: the tasks that it runs; which comes first follows from what they read and write.
+        additional_data_nodes: data nodes that belong to it and that none of its tasks uses.
+        frequency: how long its cycles are; without it, it belongs to none.
+        sequences: parts of the scenario that can be run alone: name -> tasks.
+        comparators: what compares scenarios: data node -> a function, or several, called with its
+            values over the compared scenarios.
+        tags: names of the application's own choice.
+        description: what it is, for the reader.
+        properties: free keys of the application.
     """
 
     id: str
@@ -265,3 +284,18 @@ class Config:
 
 
 Section: TypeAlias = DataNodeConfig | TaskConfig | ScenarioConfig
+
+TAIPY_SECTIONS: Final = ("AUTHENTICATION", "VERSION_MIGRATION", "gui")
+"""Sections of Taipy that mean nothing here."""
+TAIPY_CORE_KEYS: Final = (
+    "root_folder",
+    "taipy_storage_folder",
+    "repository_type",
+    "repository_properties",
+    "read_entity_retry",
+    "mode",
+    "version_number",
+    "force",
+    "core_version",
+)
+"""Keys of Taipy's `[CORE]` that mean nothing here."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, Final
 
@@ -40,8 +42,9 @@ class FileOptions(StorageOptions):
     """Of every storage that keeps a value in a file.
 
     Attributes:
-        path: the user's file; wins over `default_path`.
-        default_path: the user's file.
+        path: the file, under the application path unless absolute; without one the runner keeps a
+            file of its own.
+        default_path: the same; `path` wins over it.
     """
 
     path: str | None = None
@@ -51,15 +54,30 @@ class FileOptions(StorageOptions):
     def user_path(self) -> str | None:
         return self.path if self.path is not None else self.default_path
 
+    def user_file(self, application_path: Path) -> str | None:
+        """The user's file, absolute, as it is written otherwise; None where none is named."""
+        if self.user_path is None:
+            return None
+        # Path raises for `~nobody`, where a shell takes it as it is
+        path = os.path.expanduser(self.user_path)  # noqa: PTH111
+        return os.path.join(application_path.absolute(), path)  # noqa: PTH118 - `.` stays
+
 
 @attrs.frozen(kw_only=True, slots=False)
 class PickleOptions(FileOptions):
+    """A pickle file, for any Python value."""
+
     extension: ClassVar[str] = "p"
 
 
 @attrs.frozen(kw_only=True, slots=False)
 class InMemoryOptions(StorageOptions):
-    """Attributes: copy_mode: `deepcopy`, `copy` or `assign`; None: by the type of the value."""
+    """A value in memory, which lives as long as the run.
+
+    Attributes:
+        copy_mode: how a reader's value is made of the written one: `deepcopy`, `copy` or `assign`
+            (not at all); without it, by the type of the value.
+    """
 
     copy_mode: str | None = attrs.field(
         default=None, metadata={CHOICES: ("deepcopy", "copy", "assign")}
@@ -68,7 +86,13 @@ class InMemoryOptions(StorageOptions):
 
 @attrs.frozen(kw_only=True, slots=False)
 class JsonOptions(FileOptions):
-    """Attributes: encoder, decoder: subclasses of `json.JSONEncoder` and `json.JSONDecoder`."""
+    """A JSON file.
+
+    Attributes:
+        encoding: of the file.
+        encoder: a subclass of `json.JSONEncoder`.
+        decoder: a subclass of `json.JSONDecoder`.
+    """
 
     extension: ClassVar[str] = "json"
 
@@ -82,8 +106,9 @@ class TabularOptions(StorageOptions):
     """Of every storage that hands out tables.
 
     Attributes:
-        exposed_type: `pandas`, `numpy`, `polars`, `records` (a list of dicts), or a class, called
-            once a row with the columns as keyword arguments.
+        exposed_type: what a task gets: `pandas`, `numpy`, `polars`, `records` (a list of dicts), or
+            a class ("package.module.Row:class"), called once a row with the columns as keyword
+            arguments.
     """
 
     exposed_type: str | FunctionRef = "pandas"
@@ -91,6 +116,13 @@ class TabularOptions(StorageOptions):
 
 @attrs.frozen(kw_only=True, slots=False)
 class CsvOptions(FileOptions, TabularOptions):
+    """A csv file.
+
+    Attributes:
+        encoding: of the file.
+        has_header: whether the first row names the columns.
+    """
+
     extension: ClassVar[str] = "csv"
 
     encoding: str = "utf-8"
@@ -99,7 +131,12 @@ class CsvOptions(FileOptions, TabularOptions):
 
 @attrs.frozen(kw_only=True, slots=False)
 class ExcelOptions(FileOptions, TabularOptions):
-    """Attributes: sheet_name: a sheet, or several; None: all sheets."""
+    """An Excel workbook.
+
+    Attributes:
+        has_header: whether the first row names the columns.
+        sheet_name: a sheet, or a list of sheets; without it, all sheets.
+    """
 
     extra: ClassVar[str] = "tables"
     extension: ClassVar[str] = "xlsx"
@@ -110,6 +147,15 @@ class ExcelOptions(FileOptions, TabularOptions):
 
 @attrs.frozen(kw_only=True, slots=False)
 class ParquetOptions(FileOptions, TabularOptions):
+    """A parquet file.
+
+    Attributes:
+        engine: the library that reads and writes it.
+        compression: of what is written.
+        read_kwargs: further arguments of the function that reads.
+        write_kwargs: further arguments of the function that writes.
+    """
+
     extra: ClassVar[str] = "tables"
     extension: ClassVar[str] = "parquet"
 
@@ -123,7 +169,20 @@ class ParquetOptions(FileOptions, TabularOptions):
 
 @attrs.frozen(kw_only=True, slots=False)
 class DatabaseOptions(TabularOptions):
-    """How an SQL database is reached. `db_username` and `db_password` are not for sqlite."""
+    """How an SQL database is reached.
+
+    Attributes:
+        db_name: the name of the database.
+        db_engine: which database it is.
+        db_username: who logs in; needed unless the engine is sqlite.
+        db_password: a secret, so take it from the environment; needed unless the engine is sqlite.
+        db_host: where the server is.
+        db_port: where the server listens; without it, the engine's own port.
+        db_driver: the library that talks to the server; without it, the engine's usual one.
+        db_extra_args: further parameters of the connection.
+        sqlite_folder_path: the folder of the sqlite file.
+        sqlite_file_extension: of the sqlite file.
+    """
 
     extra: ClassVar[str] = "sql"
 
@@ -144,12 +203,25 @@ class DatabaseOptions(TabularOptions):
 
 @attrs.frozen(kw_only=True, slots=False)
 class SqlTableOptions(DatabaseOptions):
+    """A whole table of an SQL database.
+
+    Attributes:
+        table_name: the table.
+    """
+
     table_name: str | None = _required
 
 
 @attrs.frozen(kw_only=True, slots=False)
 class SqlOptions(DatabaseOptions):
-    """Attributes: write_query_builder: value -> statements, or (statement, parameters) pairs."""
+    """What queries read from an SQL database and write to it.
+
+    Attributes:
+        read_query: the query whose rows are read.
+        write_query_builder: a function that makes statements, or (statement, parameters) pairs, of
+            the value to write.
+        append_query_builder: the same, for a value to append.
+    """
 
     read_query: str | None = _required
     write_query_builder: FunctionRef | None = _required
@@ -158,7 +230,19 @@ class SqlOptions(DatabaseOptions):
 
 @attrs.frozen(kw_only=True, slots=False)
 class MongoOptions(StorageOptions):
-    """Attributes: custom_document: a class, called once a document with its fields."""
+    """A collection of a MongoDB database.
+
+    Attributes:
+        db_name: the name of the database.
+        collection_name: the collection.
+        custom_document: a class, called once a document with its fields; without it, dicts.
+        db_username: who logs in.
+        db_password: a secret, so take it from the environment.
+        db_host: where the server is.
+        db_port: where the server listens.
+        db_driver: of the connection string.
+        db_extra_args: further parameters of the connection.
+    """
 
     extra: ClassVar[str] = "mongo"
 
@@ -175,6 +259,20 @@ class MongoOptions(StorageOptions):
 
 @attrs.frozen(kw_only=True, slots=False)
 class S3Options(StorageOptions):
+    """An object of an S3 bucket.
+
+    Attributes:
+        aws_access_key: a secret, so take it from the environment.
+        aws_secret_access_key: a secret, so take it from the environment.
+        aws_s3_bucket_name: the bucket.
+        aws_s3_object_key: the object.
+        aws_region: the region of the bucket.
+        aws_s3_client_parameters: further arguments of the client.
+        aws_s3_get_object_parameters: further arguments of reading.
+        aws_s3_put_object_parameters: further arguments of writing.
+        aws_s3_object_parameters: further arguments of reading and writing.
+    """
+
     extra: ClassVar[str] = "s3"
 
     aws_access_key: str | None = attrs.field(default=None, repr=False, metadata={REQUIRED: True})
@@ -192,7 +290,14 @@ class S3Options(StorageOptions):
 
 @attrs.frozen(kw_only=True, slots=False)
 class GenericOptions(StorageOptions):
-    """At least one of `read_fct` and `write_fct` is given."""
+    """Whatever two functions of the user read and write; at least one is given.
+
+    Attributes:
+        read_fct: a function that gives the value.
+        write_fct: a function that keeps the value, which is its first argument.
+        read_fct_args: what `read_fct` is called with.
+        write_fct_args: what `write_fct` is called with after the value.
+    """
 
     read_fct: FunctionRef | None = None
     write_fct: FunctionRef | None = None
