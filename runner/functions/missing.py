@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Final
 
 import attrs
 
@@ -11,6 +14,10 @@ from runner.diagnostics import Place, Position
 from runner.functions.bindings import Block
 from runner.functions.modules import Modules, ModuleSource, Unreadable, module_names
 from runner.suggestions import nearest
+
+
+_MOST_SEARCHED: Final = 200
+"""Modules in which a name is looked for that stands in another one."""
 
 
 @attrs.frozen(kw_only=True)
@@ -50,14 +57,18 @@ def no_name(
     message: str,
     name: str,
     blocks: Sequence[tuple[ModuleSource, Block]],
-    submodules: Sequence[str] = (),
+    submodules: Sequence[str] | None = None,
 ) -> NotFound:
-    """A name that neither the blocks bind nor the submodules bear."""
+    """A name that neither the blocks bind nor the submodules bear; None: those of a class."""
     bound = [each for _, block in blocks for each in block.names]
-    meant = nearest(name, [*bound, *submodules])
-    hint = (
-        None if meant is None else f"did you mean `{meant}`?{_whereabouts(modules, meant, blocks)}"
-    )
+    if name == "py":
+        return NotFound(code="RUN302", message=message, hint="name the module without `.py`")
+    meant = nearest(name, [*bound, *(submodules or ())])
+    hint = None
+    if meant is not None:
+        hint = f"did you mean `{meant}`?{_whereabouts(modules, meant, blocks)}"
+    elif submodules is not None and (other := modules.companion(_definitions).get(name)):
+        hint = f"did you mean `{other}`?"
     return NotFound(code="RUN302", message=message, hint=hint)
 
 
@@ -77,6 +88,27 @@ def _whereabouts(modules: Modules, name: str, blocks: Sequence[tuple[ModuleSourc
     return ""
 
 
+def _definitions(modules: Modules) -> dict[str, str]:
+    """Where the application defines functions and classes: by name, the first dotted one."""
+    found: dict[str, str] = {}
+    for source in islice(_own_sources(modules), _MOST_SEARCHED):
+        tree = modules.parse(source)
+        for node in tree.body if isinstance(tree, ast.Module) else ():
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                found.setdefault(node.name, f"{source.name}.{node.name}")
+    return found
+
+
+def _own_sources(modules: Modules) -> Iterator[ModuleSource]:
+    """The modules of the application, and those one level below them."""
+    for name in module_names(modules.search_path[:1]):
+        source = modules.find(name)
+        if source is not None:
+            yield source
+            below = (modules.find(f"{name}.{each}") for each in modules.submodules(source))
+            yield from (each for each in below if each is not None)
+
+
 def _below(modules: Modules, parent: ModuleSource, name: str) -> str | None:
     if not parent.is_package:
         return f"`{parent.name}` is a module, not a package"
@@ -88,20 +120,27 @@ def _below(modules: Modules, parent: ModuleSource, name: str) -> str | None:
 
 
 def _at_top(modules: Modules, name: str) -> str | None:
-    for folders in (modules.search_path[:1], modules.search_path[1:]):
-        meant = nearest(name, module_names(folders))
-        if meant is not None:
-            return f"did you mean `{meant}`?"
+    """Only a module of the application is suggested: `functions` is no misspelt `fractions`."""
     own = module_names(modules.search_path[:1])
+    meant = nearest(name, own)
+    if meant is not None:
+        return f"did you mean `{meant}`?"
+    if modules.search_path and name == Path(modules.search_path[0]).name:
+        return f"names start inside of `{name}`: leave it out"
     alike = _alike(modules, name, {each: each for each in own})
-    searched = [f"searched: {folder or '.'}" for folder in modules.search_path[:1]]
-    return alike or next(iter(searched), None)
+    return alike or _where_searched(modules, name)
+
+
+def _where_searched(modules: Modules, name: str) -> str | None:
+    for folder in modules.search_path[:1]:
+        return f"there is no {name}.py in {folder or '.'}, and no such module is installed"
+    return None
 
 
 def _alike(modules: Modules, name: str, candidates: Mapping[str, str]) -> str | None:
     """A module whose name begins like this one."""
     for short, full in candidates.items():
-        if short.startswith(name) or name.startswith(short):
+        if short.startswith(name) or (len(short) > 2 and name.startswith(short)):
             found = modules.find(full)
             if found is not None and found.path is not None:
                 return f"there is `{modules.shown(found.path)}`"

@@ -205,8 +205,7 @@ class Modules:
 
 def modules_of(config: Config) -> Modules:
     """Where the functions of a config are looked up: the application path, then `sys.path`."""
-    path = config.application_path
-    return Modules((str(path), *filter(None, sys.path)), base=path)
+    return Modules((str(config.application_path), *filter(None, sys.path)))
 
 
 def prefixes(name: str) -> Iterator[str]:

@@ -204,6 +204,12 @@ class Names:
         root = self._imported_as(node, home) if isinstance(node, ast.Name) else None
         return None if root is None else ".".join([root, *reversed(attributes)])
 
+    def only_binding(self, source: ModuleSource, name: str) -> Binding | None:
+        """The one statement that binds a name in a module; None for none, and for several."""
+        block = self._module_block(source)
+        found = block.candidates(name) if block is not None else []
+        return found[0] if len(found) == 1 and not found[0].is_star else None
+
     def is_open(self, source: ModuleSource) -> bool:
         """Whether a module may have names that its statements do not bind."""
         block = self._module_block(source)
@@ -218,6 +224,11 @@ class Names:
             if not name.startswith("_")
             and isinstance(bindings[-1].node, ast.FunctionDef | ast.AsyncFunctionDef)
         ]
+
+    def bound_names(self, source: ModuleSource) -> list[str]:
+        """The names that the statements of a module bind, also by a star."""
+        blocks = [block for _, block in self._visible(source)]
+        return list(dict.fromkeys(name for block in blocks for name in block.names))
 
     def binds(self, cls: Class, name: str) -> bool:
         """Whether the body of a class itself binds a name."""
