@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from runner.checker.rules import dataflow, functions, names, references, settings
+from runner.checker.rules import dataflow, functions, names, references, settings, storage, types
 from runner.config.model import Config
 from runner.diagnostics import Diagnostic
 from runner.functions.modules import Modules
@@ -20,24 +20,36 @@ RULES: tuple[Callable[[Config], Iterator[Diagnostic]], ...] = (
     references.unused,
     dataflow.cycles,
     dataflow.multiple_producers,
+    dataflow.outputs_written_twice,
     dataflow.inputs_written_too,
     dataflow.inputs_without_source,
     dataflow.empty_scenarios,
     dataflow.cycle_scope_without_frequency,
+    storage.in_memory_in_cluster,
+    storage.shared_files,
+    storage.foreign_suffixes,
 )
 """Rules that need nothing but the config."""
 
 
-def check(config: Config, modules: Modules | None = None) -> list[Diagnostic]:
+def check(
+    config: Config,
+    modules: Modules | None = None,
+    imported: functions.Imported = functions.NOTHING_IMPORTED,
+) -> list[Diagnostic]:
     """Everything that is wrong with a config, in the order of the rules.
 
     Args:
         config: to be judged; what could not be read of it has been told by the loader.
         modules: where functions are looked up; None leaves the rules on functions out.
+        imported: what functions are, of those that were imported.
     """
     if () in config.unread:  # a whole file is missing, and who knows what it declares
         return []
     found = [diagnostic for rule in RULES for diagnostic in rule(config)]
     if modules is not None:
-        found += functions.wrong_functions(config, modules)
+        found += functions.wrong_functions(config, modules, imported)
+        found += types.wrong_types(config, modules)
+        found += storage.functions_without_a_name(config, modules)
+        found += storage.missing_packages(config, modules)
     return found

@@ -9,15 +9,15 @@ from typing import Any
 import click
 
 from runner.cli.loading import Checked, load_and_check, refuse_errors
-from runner.cli.options import Common, common_options
+from runner.cli.options import Common, OneOf, common_options
 from runner.config.document import Places
 from runner.config.writer import config_tables, write_config, write_tables
 from runner.diagnostics import KeyPath
 from runner.errors import ExitCode
-from runner.plan.document import plain
+from runner.plan.model import plain
 
 _FORMAT = click.option(
-    "--format", "format_", type=click.Choice(["toml", "json"]), default="toml",
+    "--format", "format_", type=OneOf(["toml", "json"]), default="toml",
     show_default=True, help="How the config is told.",
 )  # fmt: skip
 

@@ -12,7 +12,7 @@ import attrs
 import click
 
 from runner.cli.loading import Checked, load_and_check, refuse_errors
-from runner.cli.options import Common, common_options, scenario_options, selection_options
+from runner.cli.options import Common, OneOf, common_options, scenario_options, selection_options
 from runner.cli.progress import said, shown_progress
 from runner.cli.rendering import show_diagnostics
 from runner.cli.scenarios import Wanted, plans_of, wanted
@@ -20,11 +20,11 @@ from runner.cli.signals import Stopping, answer_stream
 from runner.cli.style import Paint, clean, duration, painter
 from runner.core import Core, Submission
 from runner.errors import ExitCode, RunnerError, UsageError
-from runner.execution.failures import Failure
+from runner.execution.failures import Failure, import_failure
 from runner.execution.importing import UserCodeError
 from runner.execution.lifecycle import JobStatus, SubmissionStatus
 from runner.execution.orchestrator import JobEnd
-from runner.plan.document import SavedPlans, plan_document, read_plans
+from runner.plan.document import SavedPlans, read_plans
 from runner.plan.model import ExecutionPlan
 
 
@@ -53,7 +53,7 @@ class Manner:
 @click.option(
     "--format",
     "format_",
-    type=click.Choice(["human", "json"]),
+    type=OneOf(["human", "json"]),
     default="human",
     show_default=True,
     help="How the end is told.",
@@ -100,7 +100,7 @@ def _execute_saved(common: Common, which: Wanted, plan_file: Path, manner: Manne
             scenarios=(each.scenario,), name=each.name, mode=each.mode, selection=each.selection
         )
         (plan,) = plans_of(checked.config, again)
-        if plan_document(plan, checked.config)["digest"] != each.digest:
+        if plan.digest != each.digest:
             message = f"the plan for {each.name} is stale: the config has changed since"
             hint = f"look at it again: runner plan --out {plan_file}"
             raise UsageError(message, code="RUN702", hint=hint)
@@ -130,7 +130,7 @@ def _execute(
                     if manner.format == "human":
                         _tell(submission, answer, common, manner)
         if manner.format == "json":
-            print(json.dumps(_document(submissions), indent=1, ensure_ascii=False), file=answer)
+            print(json.dumps(_document(submissions), indent=1), file=answer)
     if stopping.signal is not None:
         return 128 + stopping.signal
     failed = any(each.status is not SubmissionStatus.COMPLETED for each in submissions)
@@ -161,19 +161,22 @@ def _run(
             with stopping.of(submission):
                 submission.run()
     except UserCodeError as error:
-        _show_failure(error.failure, f"{error}", painter(sys.stderr, common.color), manner)
-        raise _Told(error) from None
+        failure = error.failure
+        if manner.full_traceback and error.__cause__ is not None:
+            failure = import_failure(error.__cause__, failure.code, full=True)
+        _show_failure(failure, f"{error}", painter(sys.stderr, common.color), manner)
+        raise _Told(error, plan.name) from None
     except RunnerError as error:
         if not error.diagnostics:
             raise
         show_diagnostics(checked.located(error.diagnostics), checked.source, color=common.color)
-        raise _Told(error) from None
+        raise _Told(error, plan.name) from None
     return submission
 
 
 class _Told(RunnerError):  # noqa: N818 - an error whose reasons have been shown
-    def __init__(self, error: RunnerError) -> None:
-        super().__init__("nothing ran")
+    def __init__(self, error: RunnerError, name: str) -> None:
+        super().__init__(f"nothing of {name} ran")
         self.exit_code = error.exit_code  # type: ignore[misc]  # of this error alone
 
 
@@ -266,10 +269,9 @@ def _job_document(job: JobEnd) -> dict[str, Any]:
 def _debug(error: BaseException) -> None:
     """A debugger at the place where the user's code raised."""
     import pdb
-    import traceback
 
-    from runner.execution.failures import users_frames
+    from runner.execution.failures import failure_of, users_frames
 
-    traceback.print_exception(error)
+    print(clean(failure_of(error).traceback), file=sys.stderr)
     frames = users_frames(error.__traceback__) or error.__traceback__
     pdb.post_mortem(frames)

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Final
 
 import attrs
 
 from runner.checker.check import check
 from runner.checker.severity import judge, unknown_codes
+from runner.cli.depth import Depth
 from runner.cli.options import Common
 from runner.cli.rendering import Source, file_source, show_diagnostics
 from runner.config.document import Places
 from runner.config.loader import Loaded, find_config, load
 from runner.config.model import Config
+from runner.config.pauses import collector_paused
 from runner.diagnostics import Diagnostic, Place, has_errors
 from runner.errors import ConfigError, UsageError
 from runner.functions.modules import modules_of
+
+_SHALLOW: Final = Depth()
 
 
 @attrs.frozen
@@ -49,12 +55,14 @@ class Checked:
         return [places.located(diagnostic) for diagnostic in diagnostics]
 
 
+@collector_paused()
 def load_and_check(
     common: Common,
     *,
     select: Sequence[str] = (),
     ignore: Sequence[str] = (),
     strict: bool = False,
+    depth: Depth = _SHALLOW,
 ) -> Checked:
     """Load the config that a command is about, and find everything that is wrong with it.
 
@@ -62,21 +70,27 @@ def load_and_check(
         UsageError: no file is named, and none is found.
     """
     loaded = load(
-        common.files or [_found()],
+        common.files or [found_config()],
         common.overrides,
         environ=os.environ,
         application_path=common.application_path,
     )
     if common.verbose:
         _tell_layers(loaded)
-    found = [*loaded.diagnostics, *unknown_codes(loaded.config.check)]
-    found += check(loaded.config, modules_of(loaded.config))
+    config = loaded.config
+    modules = modules_of(config)
+    found = [*depth.counting(loaded.diagnostics), *unknown_codes(config.check)]
+    found += check(config, modules, depth.imported(config, modules))
+    found += depth.typed(config, modules, found)
+    found += depth.surroundings(config)
     judged = judge(found, loaded.config.check, select=select, ignore=ignore, strict=strict)
     places = Places(loaded.document)
     located = [places.located(diagnostic) for diagnostic in judged]
     order = {layer.name: index for index, layer in enumerate(loaded.document.layers)}
     located.sort(key=lambda each: _rank(each.place, order))
-    return Checked(loaded, tuple(located), tuple(order))
+    files = tuple(dict.fromkeys(_files(loaded)))
+    gc.freeze()  # the config lives as long as this process: the collector need not look at it
+    return Checked(loaded, tuple(located), files)
 
 
 def refuse_errors(checked: Checked, common: Common) -> None:
@@ -85,11 +99,20 @@ def refuse_errors(checked: Checked, common: Common) -> None:
     Raises:
         ConfigError: it has; they have been shown.
     """
+    shown = [each for each in checked.diagnostics if each.is_error or not common.quiet]
+    show_diagnostics(shown, checked.source, color=common.color)
     if has_errors(checked.diagnostics):
-        show_diagnostics(checked.diagnostics, checked.source, color=common.color)
         raise ConfigError("the config is invalid, nothing ran")
-    if not common.quiet:
-        show_diagnostics(checked.diagnostics, checked.source, color=common.color)
+
+
+def _files(loaded: Loaded) -> Iterator[str]:
+    """The files that were read, and those that could not be."""
+    for layer in loaded.document.layers:
+        if layer.text is not None:
+            yield layer.name
+    for diagnostic in loaded.diagnostics:
+        if diagnostic.code in {"RUN101", "RUN108", "RUN109"} and diagnostic.place is not None:
+            yield diagnostic.place.file
 
 
 def _tell_layers(loaded: Loaded) -> None:
@@ -98,7 +121,12 @@ def _tell_layers(loaded: Loaded) -> None:
         print(f"read {layer.name}", file=sys.stderr)
 
 
-def _found() -> Path:
+def found_config() -> Path:
+    """The config file that is meant where none is named.
+
+    Raises:
+        UsageError: there is none.
+    """
     try:
         return find_config(Path())
     except ConfigError as error:

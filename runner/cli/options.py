@@ -10,7 +10,21 @@ from typing import Any, TypeAlias
 import attrs
 import click
 
+from runner.errors import UsageError
+from runner.suggestions import did_you_mean
+
 Option: TypeAlias = Callable[[Callable[..., int]], Callable[..., int]]
+
+
+class OneOf(click.Choice[str]):
+    """One of some words; for any other it suggests one."""
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if value not in self.choices:
+            hint = did_you_mean(value, self.choices) or f"there are {', '.join(self.choices)}"
+            option = param.opts[-1] if param is not None else "an option"
+            raise UsageError(f"{option} takes no `{value}`", hint=hint)
+        return super().convert(value, param, ctx)
 
 
 @attrs.frozen(kw_only=True)
@@ -45,11 +59,12 @@ _COMMON: tuple[Option, ...] = (
         help="Override a key: --set JOB.mode=standalone. Repeatable.",
     ),
     click.option(
-        "--application-path", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
+        "--application-path", metavar="DIR",
+        type=click.Path(exists=True, file_okay=False, path_type=Path),
         help="Where relative paths start and functions are; default: the first file's folder.",
     ),
     click.option(
-        "--color", type=click.Choice(["auto", "always", "never"]), default="auto",
+        "--color", type=OneOf(["auto", "always", "never"]), default="auto",
         show_default=True, help="Whether output is coloured.",
     ),
     click.option("-q", "--quiet", is_flag=True, help="Only errors and the answer."),
@@ -70,7 +85,7 @@ _SCENARIOS: tuple[Option, ...] = (
     click.option("--all", "all_", is_flag=True, help="All scenarios."),
     click.option("--name", metavar="NAME", help="Of the scenario; default: its id."),
     click.option(
-        "--mode", type=click.Choice(["development", "standalone", "cluster"]),
+        "--mode", type=OneOf(["development", "standalone", "cluster"]),
         help="Where it runs, whatever the config says.",
     ),
 )  # fmt: skip

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
 from runner.cli.loading import load_and_check, refuse_errors
-from runner.cli.options import Common, common_options, scenario_options, selection_options
+from runner.cli.options import Common, OneOf, common_options, scenario_options, selection_options
 from runner.cli.scenarios import plans_of, wanted
 from runner.cli.style import Paint, count, painter
-from runner.errors import ExitCode, SetupError
-from runner.plan.document import plan_document, plans_document
+from runner.config.model import TaskConfig
+from runner.data.files import NodeFile
+from runner.data.storage import reason
+from runner.errors import ExitCode, JobError, SetupError
+from runner.plan.document import plans_document
 from runner.plan.model import ExecutionPlan
 
 
@@ -26,7 +29,7 @@ from runner.plan.model import ExecutionPlan
 @click.option(
     "--format",
     "format_",
-    type=click.Choice(["human", "json"]),
+    type=OneOf(["human", "json"]),
     default="human",
     show_default=True,
     help="How the plan is told.",
@@ -44,12 +47,12 @@ def command(common: Common, format_: str, out: Path | None, **options: Any) -> i
     checked = load_and_check(common)
     refuse_errors(checked, common)
     plans = plans_of(checked.config, which)
-    documents = [plan_document(plan, checked.config) for plan in plans]
+    documents = [plan.document for plan in plans]
     document = plans_document(documents, checked.files, common.overrides)
     if out is not None:
         _save(document, out)
     if format_ == "json":
-        print(json.dumps(document, indent=1, ensure_ascii=False))
+        print(json.dumps(document, indent=1))
     else:
         paint = painter(sys.stdout, common.color)
         print("\n\n".join(_human(plan, paint) for plan in plans))
@@ -57,17 +60,21 @@ def command(common: Common, format_: str, out: Path | None, **options: Any) -> i
 
 
 def _save(document: Mapping[str, Any], out: Path) -> None:
+    text = json.dumps(document, indent=1) + "\n"
     try:
-        out.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise SetupError(f"`{out}` cannot be written: {error.strerror}") from None
+        file = NodeFile("", str(out.absolute()), durable=False)
+        file.stage_bytes(text.encode()).commit()
+    except (JobError, ValueError) as error:
+        why = reason(error.__cause__ or error).lower()
+        raise SetupError(f"`{out}` cannot be written: {why}") from None
 
 
 def _human(plan: ExecutionPlan, paint: Paint) -> str:
     of = "" if plan.name == plan.scenario else f" of {plan.scenario}"
     lines = [f"Plan for {paint(plan.name, bold=True)}{of}: {_where(plan)}", ""]
-    rows = [_row(job.task.id, job.task.inputs, job.task.outputs, plan) for job in plan.jobs]
-    widths = [max((len(row[column]) for row in rows), default=0) for column in range(2)]
+    rows = [_row(job.task) for job in plan.jobs]
+    tasks = [*(row[0] for row in rows), *plan.not_selected]
+    widths = [max(map(len, column), default=0) for column in (tasks, [row[1] for row in rows])]
     for task, function, flow in rows:
         lines.append(
             f"  {paint('+', fg='green')}  {task.ljust(widths[0])}  "
@@ -86,10 +93,8 @@ def _where(plan: ExecutionPlan) -> str:
     return f"{plan.mode}, {workers}"
 
 
-def _row(
-    task: str, inputs: Sequence[str], outputs: Sequence[str], plan: ExecutionPlan
-) -> tuple[str, str, str]:
-    function = next(str(job.task.function) for job in plan.jobs if job.task.id == task)
-    reads = ", ".join(inputs)
-    writes = f"-> {', '.join(outputs)}" if outputs else ""
-    return task, function, f"{reads} {writes}".strip()
+def _row(task: TaskConfig) -> tuple[str, str, str]:
+    """A task, its function, and what flows through it."""
+    reads = ", ".join(task.inputs)
+    writes = f"-> {', '.join(task.outputs)}" if task.outputs else ""
+    return task.id, str(task.function), f"{reads} {writes}".strip()

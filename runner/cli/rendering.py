@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import tempfile
 import traceback
@@ -16,10 +17,24 @@ from runner.errors import RunnerError
 MOST_SHOWN: Final = 50
 LINE_WIDTH: Final = 110
 """Of a line of source; a longer one is cut around its mark."""
+TEXT_WIDTH: Final = 400
+"""Of a message or a label, which may hold a name of any length."""
 
 Source = Callable[[str], str | None]
 """The text of a file by the name it is shown under."""
 
+_SECRETS: Final = (
+    re.compile(
+        r"""
+        ((?:password|secret|token|access_key)[\w-]{0,64}["']?\s*=\s*)
+        ( \"{3}.*?(?:\"{3}|$) | '{3}.*?(?:'{3}|$) | "(?:\\.|[^"\\])*"? | '[^']*'?
+        | \[[^\]]* | [^\s,\]}\#]+ )
+        """,
+        re.VERBOSE | re.IGNORECASE,
+    ),
+    re.compile(r"""(://)([^\s"'/@]+)(?=@)"""),
+)
+"""Before and what of a line that holds a secret: after a password-like key, and before a host."""
 _COLORS: Final[Mapping[Severity, str]] = {Severity.ERROR: "red", Severity.WARNING: "yellow"}
 _DECLARED: Final = " is declared here"
 
@@ -28,23 +43,24 @@ def render_human(diagnostic: Diagnostic, source: Source, paint: Paint) -> str:
     """A diagnostic with the lines it is about."""
     color = _COLORS[diagnostic.severity]
     head = paint(f"{diagnostic.severity}[{diagnostic.code}]", fg=color, bold=True)
-    lines = [f"{head}: {paint(clean(diagnostic.message), bold=True)}"]
+    lines = [f"{head}: {paint(_cut(clean(diagnostic.message)), bold=True)}"]
     place = diagnostic.place
-    gutter = 2
+    defined = [each.place for each in diagnostic.related if each.place and not each.message]
+    gutter = _gutter([place, *defined] if place is not None else defined, source)
+    bar = f"{' ' * gutter} {paint('|', fg='blue')}"
     if place is not None:
         shown = _line(source(place.file), place.start.line)
-        gutter = len(str(place.start.line)) if shown is not None else 2
         lines.append(f"{' ' * gutter}{paint('-->', fg='blue')} {_at(place)}")
         if shown is not None:
-            lines += _excerpt(shown, place, clean(diagnostic.label or ""), paint, color)
-    notes = list(_notes(diagnostic))
-    for related in diagnostic.related:
-        if not related.message and related.place is not None:
-            lines += _defined_at(related.place, source, paint, gutter)
-    if notes and place is not None and _line(source(place.file), place.start.line) is not None:
-        lines.append(f"{' ' * gutter} {paint('|', fg='blue')}")
-    lines += [f"{' ' * gutter} {paint('=', fg='blue')} {note}" for note in notes]
-    return "\n".join(lines)
+            label = _cut(clean(diagnostic.label or ""))
+            lines += [bar, *_excerpt(shown, place, label, paint, color, gutter)]
+    for other in defined:
+        lines += [bar, *_defined_at(other, source, paint, gutter)]
+    notes = [f"{' ' * gutter} {paint('=', fg='blue')} {note}" for note in _notes(diagnostic)]
+    has_excerpt = len(lines) > 2
+    if defined or (notes and has_excerpt):
+        lines.append(bar)
+    return "\n".join([*lines, *notes])
 
 
 def render_concise(diagnostic: Diagnostic) -> str:
@@ -116,9 +132,14 @@ def show_bug(error: Exception, arguments: Iterable[str]) -> None:
     )
     try:
         with tempfile.NamedTemporaryFile(
-            "w", prefix="runner-", suffix=".txt", delete=False, encoding="utf-8"
+            "w",
+            prefix="runner-",
+            suffix=".txt",
+            delete=False,
+            encoding="utf-8",
+            errors="backslashreplace",
         ) as file:
-            command = " ".join(arguments)
+            command = _without_secrets(" ".join(arguments))
             file.write(f"runner {__version__}, Python {sys.version}\nrunner {command}\n\n{details}")
     except OSError:
         print(details, file=sys.stderr)
@@ -165,20 +186,39 @@ def _line(text: str | None, number: int) -> str | None:
     return lines[number - 1] if 0 < number <= len(lines) else None
 
 
-def _excerpt(line: str, place: Place, label: str, paint: Paint, color: str) -> list[str]:
+def _gutter(places: Iterable[Place], source: Source) -> int:
+    """Columns that the numbers of the lines that are shown need."""
+    shown = [each for each in places if _line(source(each.file), each.start.line) is not None]
+    return max((len(str(each.start.line)) for each in shown), default=2)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= TEXT_WIDTH else f"{text[: TEXT_WIDTH - 3]}..."
+
+
+def _excerpt(
+    line: str, place: Place, label: str, paint: Paint, color: str, gutter: int
+) -> list[str]:
     """The line under its number, with its mark."""
-    gutter = " " * len(str(place.start.line))
+    line = _without_secrets(line)
     start = place.start.column - 1
     end = place.end.column - 1 if place.end.line == place.start.line else len(line)
     line, start, end = _window(line, start, max(end, start + 1))
     before, marked, after = (_shown(part) for part in (line[:start], line[start:end], line[end:]))
     bar = paint("|", fg="blue")
     mark = paint(f"{'^' * max(width(marked), 1)} {label}".rstrip(), fg=color, bold=True)
+    number = str(place.start.line).rjust(gutter)
     return [
-        f"{gutter} {bar}",
-        f"{paint(str(place.start.line), fg='blue')} {bar} {before}{marked}{after}".rstrip(),
-        f"{gutter} {bar} {' ' * width(before)}{mark}",
+        f"{paint(number, fg='blue')} {bar} {before}{marked}{after}".rstrip(),
+        f"{' ' * gutter} {bar} {' ' * width(before)}{mark}",
     ]
+
+
+def _without_secrets(line: str) -> str:
+    """The line with stars for what a password-like key is given; every column stays."""
+    for pattern in _SECRETS:
+        line = pattern.sub(lambda found: f"{found[1]}{'*' * len(found[2])}", line)
+    return line
 
 
 def _window(line: str, start: int, end: int) -> tuple[str, int, int]:
@@ -199,7 +239,7 @@ def _shown(text: str) -> str:
 
 def _defined_at(place: Place, source: Source, paint: Paint, gutter: int) -> list[str]:
     bar = paint("|", fg="blue")
-    lines = [f"{' ' * gutter} {bar}", f"{' ' * gutter}{paint(':::', fg='blue')} {_at(place)}"]
+    lines = [f"{' ' * gutter}{paint(':::', fg='blue')} {_at(place)}"]
     line = _line(source(place.file), place.start.line)
     if line is None:
         return lines
@@ -211,10 +251,12 @@ def _defined_at(place: Place, source: Source, paint: Paint, gutter: int) -> list
 def _notes(diagnostic: Diagnostic) -> Iterator[str]:
     related = [each for each in diagnostic.related if each.message and each.place is not None]
     hint = clean(diagnostic.hint) if diagnostic.hint else ""
-    if hint and len(related) == 1 and related[0].message.endswith(_DECLARED):
-        assert related[0].place is not None
-        hint = f"{hint.rstrip('.')} It is declared at {_at(related[0].place)}"
-        related = []
+    declared = [each for each in related if each.message.endswith(_DECLARED)]
+    if hint and len(declared) == 1:
+        related.remove(declared[0])
+        assert declared[0].place is not None
+        stop = "" if hint.endswith("?") else "."
+        hint = f"{hint}{stop} It is declared at {_at(declared[0].place)}"
     if hint:
         yield f"help: {hint}"
     for each in related:

@@ -56,7 +56,7 @@ class Stopping:
             self.signal = number
             if self._submission is not None:
                 self._submission.stop()
-                self._say("stopping: what runs may finish; once more to end it now")
+            self._say("stopping: what runs may finish; once more to end it now")
         elif self._submission is not None:
             raise InterruptedRunError
         else:

@@ -45,7 +45,7 @@ def width(text: str) -> int:
 
 def duration(seconds: float) -> str:
     """`41 ms`, `12.4s`, `1m 02s`, `2h 05m`."""
-    if seconds < 1:
+    if seconds < 0.9995:
         return f"{seconds * 1000:.0f} ms"
     if seconds < 59.95:
         return f"{seconds:.1f}s"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from runner import graph
 from runner.config.model import UNSET, Config, DataNodeConfig, Scope, TaskConfig
@@ -16,7 +16,7 @@ MOST_SHOWN = 12
 def cycles(config: Config) -> Iterator[Diagnostic]:
     """The tasks of a scenario can be put in an order."""
     told: set[frozenset[str]] = set()
-    for tasks in _task_groups(config).values():
+    for tasks in task_groups(config).values():
         producers = _producers(tasks)
         before = {
             task.id: [
@@ -36,13 +36,32 @@ def cycles(config: Config) -> Iterator[Diagnostic]:
 def multiple_producers(config: Config) -> Iterator[Diagnostic]:
     """In a scenario, one task writes a data node."""
     told: set[tuple[str, str]] = set()
-    for tasks in _task_groups(config).values():
+    for tasks in task_groups(config).values():
         for node_id, writers in _producers(tasks).items():
             first, *others = dict.fromkeys(writers)
             for other in others:
+                if node_id in config.tasks[other].inputs:  # RUN209 tells that
+                    continue
                 if (other, node_id) not in told:
                     told.add((other, node_id))
                     yield _second_producer(config.tasks[other], node_id, config.tasks[first])
+
+
+def outputs_written_twice(config: Config) -> Iterator[Diagnostic]:
+    """A task writes a data node once."""
+    for task in config.tasks.values():
+        if len(set(task.outputs)) == len(task.outputs):
+            continue
+        for index, node_id in enumerate(task.outputs):
+            if task.outputs.index(node_id) < index:
+                key = ("TASK", task.id, "outputs")
+                first = (*key, task.outputs.index(node_id))
+                yield Diagnostic(
+                    code="RUN204",
+                    key=(*key, index),
+                    message=f"task `{task.id}` writes `{node_id}` twice",
+                    related=(Related(message="the first time", key=first),),
+                )
 
 
 def inputs_written_too(config: Config) -> Iterator[Diagnostic]:
@@ -66,8 +85,10 @@ def inputs_without_source(config: Config) -> Iterator[Diagnostic]:
         return  # an output that could not be read may be the source
     incomplete = config.incomplete()
     told: set[KeyPath] = set()
-    for scenario_id, tasks in _task_groups(config).items():
+    for scenario_id, tasks in task_groups(config).items():
         producers = _producers(tasks)
+        if _is_misspelt(scenario_id, producers, config):
+            continue  # what was meant may be the source
         for task in tasks:
             for index, node_id in enumerate(task.inputs):
                 node = None if node_id in producers else config.data_nodes.get(node_id)
@@ -119,8 +140,10 @@ def has_source(node: DataNodeConfig) -> bool:
     return not isinstance(options, InMemoryOptions)
 
 
-def _task_groups(config: Config) -> Mapping[str, Sequence[TaskConfig]]:
+def task_groups(config: Config) -> Mapping[str, Sequence[TaskConfig]]:
     """The tasks of each scenario; of all, where there is no scenario."""
+    if ("SCENARIO",) in config.unread:
+        return {}
     if not config.scenarios:
         return {"default": list(config.tasks.values())}
     return {
@@ -144,6 +167,13 @@ def _producers(tasks: Sequence[TaskConfig]) -> dict[str, list[str]]:
         for node_id in task.outputs:
             producers.setdefault(node_id, []).append(task.id)
     return producers
+
+
+def _is_misspelt(scenario_id: str, produced: Iterable[str], config: Config) -> bool:
+    """Whether a scenario has a task, or one of its tasks an output, that leads nowhere."""
+    scenario = config.scenarios.get(scenario_id)
+    unknown_task = scenario is not None and not config.tasks.keys() >= set(scenario.tasks)
+    return unknown_task or not config.data_nodes.keys() >= set(produced)
 
 
 def _second_producer(task: TaskConfig, node_id: str, first: TaskConfig) -> Diagnostic:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Final, TypeAlias
 
 import attrs
 
@@ -13,32 +15,52 @@ from runner.functions.modules import Modules
 from runner.functions.objects import signature_of
 from runner.functions.signatures import Found, NotFound, Signature, resolve
 
+Imported: TypeAlias = Mapping[str, Found | NotFound]
+"""What functions turned out to be when they were imported, by name."""
 
-def wrong_functions(config: Config, modules: Modules) -> Iterator[Diagnostic]:
+NOTHING_IMPORTED: Final[Imported] = MappingProxyType({})
+
+
+def wrong_functions(
+    config: Config, modules: Modules, imported: Imported = NOTHING_IMPORTED
+) -> Iterator[Diagnostic]:
     """Every reference leads to something callable; tasks give their functions what they take."""
     incomplete = config.incomplete()
     for task in config.tasks.values():
         if task.function is None:
             continue
-        found = _find(task.function, modules)
+        found = _find(task.function, modules, imported)
         if isinstance(found, NotFound):
             yield _not_found(("TASK", task.id, "function"), found)
         elif ("TASK", task.id) not in incomplete:
             yield from _wrong_arity(task, task.function, found)
     for key, ref in _other_references(config):
-        found = _find(ref, modules)
+        found = _find(ref, modules, imported)
         if isinstance(found, NotFound):
             yield _not_found(key, found)
         elif key[-1] == "default_data" and found.signature and not found.signature.accepts(0):
             missing = ", ".join(f"`{name}`" for name in found.signature.missing(0))
-            message = f"`{ref}` makes default data and is called without arguments, needs {missing}"
+            message = f"`{ref}` makes default data, is called without arguments and needs {missing}"
             yield Diagnostic(code="RUN304", key=key, message=message, related=_defined(found))
 
 
-def _find(ref: FunctionRef, modules: Modules) -> Found | NotFound:
-    if ref.target is None:
-        return resolve(ref.name, modules)
-    return Found(name=ref.name, kind="function", signature=signature_of(ref.target))
+def references(config: Config) -> Iterator[tuple[KeyPath, FunctionRef]]:
+    """Every function and class that the config names, with the key that does."""
+    for task in config.tasks.values():
+        if task.function is not None:
+            yield ("TASK", task.id, "function"), task.function
+    yield from _other_references(config)
+
+
+def _find(ref: FunctionRef, modules: Modules, imported: Imported) -> Found | NotFound:
+    if ref.target is not None:
+        return Found(name=ref.name, kind="function", signature=signature_of(ref.target))
+    read, seen = resolve(ref.name, modules), imported.get(ref.name)
+    if seen is None or isinstance(read, NotFound):  # what is read says more of what is missing
+        return read
+    if isinstance(seen, NotFound):
+        return seen
+    return attrs.evolve(seen, signature=read.signature or seen.signature, place=read.place)
 
 
 def _other_references(config: Config) -> Iterator[tuple[KeyPath, FunctionRef]]:
@@ -96,11 +118,11 @@ def _takes(signature: Signature, given: int) -> str:
 
 def _label(task: TaskConfig, signature: Signature) -> str:
     given = ", ".join(f"`{node_id}`" for node_id in task.inputs) or "no inputs"
+    spare = () if signature.max_args is None else task.inputs[signature.max_args :]
+    if spare:
+        return f"{given}; nothing takes {', '.join(f'`{node_id}`' for node_id in spare)}"
     missing = signature.missing(len(task.inputs))
-    if missing:
-        return f"{given}; nothing for {', '.join(f'`{name}`' for name in missing)}"
-    spare = task.inputs[signature.max_args :]
-    return f"{given}; nothing takes {', '.join(f'`{node_id}`' for node_id in spare)}"
+    return f"{given}; nothing for {', '.join(f'`{name}`' for name in missing)}"
 
 
 def _defined(found: Found) -> tuple[Related, ...]:

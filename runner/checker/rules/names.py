@@ -76,7 +76,7 @@ def _invalid(key: KeyPath, name: str) -> Diagnostic:
         message = f'"{name}" is no id: letters, digits and underscores, no digit first'
     better = re.sub(r"\W", "_", name.strip())
     better = f"_{better}" if not better[:1].isidentifier() or keyword.iskeyword(name) else better
-    hint = f"for example `{better}`"
+    hint = f"for example `{better}`" if better.strip("_") else None
     return Diagnostic(code="RUN115", key=key, on_key=True, message=message, hint=hint)
 
 

@@ -2,29 +2,44 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import attrs
 
-from runner.config.model import Config, DataNodeConfig
+from runner.config.model import Config, DataNodeConfig, Section
 from runner.config.options import REQUIRED_KEYS, STORAGE_TYPES, DatabaseOptions, GenericOptions
 from runner.config.values import is_secret_key
 from runner.diagnostics import Diagnostic, KeyPath
+
+_MAY_HOLD_SECRETS: Final[Mapping[str, tuple[str, ...]]] = {
+    storage_type: tuple(
+        field.name
+        for field in attrs.fields(cls)
+        if is_secret_key(field.name) or field.name.endswith(("args", "parameters"))
+    )
+    for storage_type, cls in STORAGE_TYPES.items()
+}
+"""By storage type, the options that are secrets, and the tables and lists that may hold some."""
 
 
 def missing_keys(config: Config) -> Iterator[Diagnostic]:
     """A task has a function; a data node has what its storage type needs."""
     incomplete = config.incomplete()
     for task in config.tasks.values():
-        if task.function is None and ("TASK", task.id, "function") not in incomplete:
-            hint = 'function = "package.module.name"'
-            yield _missing(("TASK", task.id), "function", hint)
+        key: KeyPath = ("TASK", task.id)
+        is_unread = key in config.unread or (*key, "function") in incomplete
+        if task.function is None and not is_unread:
+            yield _missing(key, "function", 'function = "package.module.name"')
     for node in config.data_nodes.values():
+        key = ("DATA_NODE", node.id)
         for name in _missing_options(node):
-            if ("DATA_NODE", node.id, name) not in incomplete:
-                yield _missing(("DATA_NODE", node.id), name, f"`{node.storage_type}` needs it")
+            if (*key, name) not in incomplete:
+                yield _missing(key, name, f"`{node.storage_type}` needs it")
+        if _does_nothing(node) and not incomplete & {(*key, "read_fct"), (*key, "write_fct")}:
+            yield _missing(key, "read_fct", "`generic` needs `read_fct`, `write_fct` or both")
 
 
 def plain_secrets(config: Config) -> Iterator[Diagnostic]:
@@ -32,19 +47,29 @@ def plain_secrets(config: Config) -> Iterator[Diagnostic]:
     password = _password_of(config.job.broker_url)
     if password not in {None, "guest"} and ("JOB", "broker_url") not in config.env:
         yield _plain_secret(("JOB", "broker_url"))
-    secret_options = {
-        storage_type: [field.name for field in attrs.fields(cls) if is_secret_key(field.name)]
-        for storage_type, cls in STORAGE_TYPES.items()
-    }
     for node in config.data_nodes.values():
-        for name in secret_options[node.storage_type]:
-            yield from _secrets_in(
-                getattr(node.options, name), ("DATA_NODE", node.id, name), config
-            )
-        for name, value in node.properties.items():
-            yield from _secrets_in(value, ("DATA_NODE", node.id, "properties", name), config)
-    yield from _secrets_in(config.job.properties, ("JOB", "properties"), config)
-    yield from _secrets_in(config.runner, ("RUNNER",), config)
+        key: KeyPath = ("DATA_NODE", node.id)
+        for name in _MAY_HOLD_SECRETS[node.storage_type]:
+            yield from _secrets_in(getattr(node.options, name), (*key, name), config)
+        yield from _secrets_in(node.default_data, (*key, "default_data"), config)
+    for key, properties in _properties(config):
+        yield from _secrets_in(properties, key, config)
+
+
+def _properties(config: Config) -> Iterator[tuple[KeyPath, Mapping[str, Any]]]:
+    """Every table of free keys, by its key path."""
+    yield ("RUNNER",), config.runner
+    yield ("JOB", "properties"), config.job.properties
+    yield ("CORE", "properties"), config.core.properties
+    sections: Mapping[str, Mapping[str, Section]] = {
+        "DATA_NODE": config.data_nodes,
+        "TASK": config.tasks,
+        "SCENARIO": config.scenarios,
+    }
+    for name, records in sections.items():
+        for record in records.values():
+            if record.properties:
+                yield (name, record.id, "properties"), record.properties
 
 
 def _missing_options(node: DataNodeConfig) -> Iterator[str]:
@@ -56,8 +81,11 @@ def _missing_options(node: DataNodeConfig) -> Iterator[str]:
         for name in ("db_username", "db_password"):
             if getattr(options, name) is None:
                 yield name
-    if isinstance(options, GenericOptions) and not (options.read_fct or options.write_fct):
-        yield "read_fct"
+
+
+def _does_nothing(node: DataNodeConfig) -> bool:
+    options = node.options
+    return isinstance(options, GenericOptions) and not (options.read_fct or options.write_fct)
 
 
 def _missing(key: KeyPath, name: str, hint: str) -> Diagnostic:
@@ -70,16 +98,26 @@ def _secrets_in(value: Any, key: KeyPath, config: Config) -> Iterator[Diagnostic
     if isinstance(value, Mapping):
         for name, inner in value.items():
             yield from _secrets_in(inner, (*key, name), config)
-    elif isinstance(value, str) and value and is_secret_key(str(key[-1])) and key not in config.env:
+    elif isinstance(value, list | tuple):
+        for index, inner in enumerate(value):
+            if isinstance(inner, str | Mapping | list):
+                yield from _secrets_in(inner, (*key, index), config)
+    elif isinstance(value, str) and value and is_secret_key(_name(key)) and key not in config.env:
         yield _plain_secret(key)
 
 
+def _name(key: KeyPath) -> str:
+    """The key itself; of an element of a list, that of the list."""
+    return next(part for part in reversed(key) if isinstance(part, str))
+
+
 def _plain_secret(key: KeyPath) -> Diagnostic:
-    variable = str(key[-1]).upper()
+    name = _name(key)
+    variable = re.sub(r"\W", "_", name.upper(), flags=re.ASCII)
     return Diagnostic(
         code="RUN118",
         key=key,
-        message=f"`{key[-1]}` is written in plain text",
+        message=f"`{name}` is written in plain text",
         hint=f'take it from the environment: "ENV[{variable}]"',
     )
 

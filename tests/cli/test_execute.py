@@ -1,0 +1,552 @@
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+CONFIG = """\
+[DATA_NODE.raw]
+default_data = 20
+[DATA_NODE.features]
+[DATA_NODE.model]
+[DATA_NODE.report]
+[DATA_NODE.other]
+
+[TASK.build]
+function = "algos.build"
+inputs = ["raw"]
+outputs = ["features"]
+
+[TASK.train]
+function = "algos.train"
+inputs = ["features"]
+outputs = ["model"]
+
+[TASK.publish]
+function = "algos.publish"
+inputs = ["model"]
+outputs = ["report"]
+
+[TASK.aside]
+function = "algos.build"
+inputs = ["raw"]
+outputs = ["other"]
+"""
+ALGOS = """\
+import os
+import subprocess
+import sys
+
+
+def build(raw):
+    return raw + 1
+
+
+def train(features):
+    return features * 2
+
+
+def publish(model):
+    return {"model": model}
+
+
+def negative(features):
+    rate = -features
+    return checked(rate)
+
+
+def checked(rate):
+    raise ValueError(f"negative rate \\x1b[31m{rate}\\nand more")
+
+
+def noisy(raw):
+    print("print")
+    sys.stdout.write("sys.stdout\\n")
+    os.write(1, b"os.write\\n")
+    subprocess.run(["echo", "subprocess"], check=True)
+    return raw
+
+
+def leaves(features):
+    sys.exit(3)
+"""
+FAILING = ["--set", "TASK.train.function=algos.negative"]
+
+
+@pytest.fixture
+def files(write: Any) -> Path:
+    folder: Path = write({"runner.toml": CONFIG, "algos.py": ALGOS})
+    return folder
+
+
+def test_human(cli: Any, files: Path) -> None:
+    ended = cli("execute")
+    assert ended.err == (
+        """\
+<clock> start  run <id> of default: 4 jobs, development
+<clock> ok     build    <time>
+<clock> ok     aside    <time>
+<clock> ok     train    <time>
+<clock> ok     publish  <time>
+"""
+    )
+    assert ended.out == "Run <id> completed: 4 completed in <time>\n"
+    assert ended.code == 0
+
+
+def test_a_failed_job(cli: Any, files: Path) -> None:
+    ended = cli("execute", *FAILING)
+    assert ended.err == (
+        r"""<clock> start  run <id> of default: 4 jobs, development
+<clock> ok     build    <time>
+<clock> ok     aside    <time>
+<clock> FAIL   train    <time>  ValueError: negative rate \x1b[31m-21 ...
+<clock> skip   publish  abandoned: train failed
+
+error[RUN601]: task `train` failed: ValueError: negative rate \x1b[31m-21 ...
+  --> algos.py:24 in checked
+   |
+24 |     raise ValueError(f"negative rate \x1b[31m{rate}\nand more")
+   |
+Traceback (most recent call last):
+  File "<folder>/algos.py", line 20, in negative
+    return checked(rate)
+           ^^^^^^^^^^^^^
+  File "<folder>/algos.py", line 24, in checked
+    raise ValueError(f"negative rate \x1b[31m{rate}\nand more")
+ValueError: negative rate \x1b[31m-21
+and more
+
+"""
+    )
+    assert ended.out == "Run <id> failed: 2 completed, 1 failed, 1 abandoned in <time>\n"
+    assert ended.code == 1
+
+
+def test_the_frames_of_runner_on_request(cli: Any, files: Path) -> None:
+    told = cli("execute", *FAILING, "-q").err
+    assert "runner/execution" not in told
+    assert "runner/execution" in cli("execute", *FAILING, "-q", "--full-traceback").err
+
+
+def test_fail_fast(cli: Any, files: Path) -> None:
+    options = ["--fail-fast", "--set", "TASK.build.function=algos.negative"]
+    ended = cli("execute", *options)
+    assert ended.err.splitlines()[1:4] == [
+        r"<clock> FAIL   build    <time>  ValueError: negative rate \x1b[31m-20 ...",
+        "<clock> skip   train    abandoned: build failed",
+        "<clock> skip   publish  abandoned: build failed",
+    ]
+    assert ended.out == "Run <id> failed: 1 failed, 1 canceled, 2 abandoned in <time>\n"
+    assert ended.code == 1
+
+
+def test_retries(cli: Any, files: Path) -> None:
+    ended = cli(
+        "execute",
+        "--task",
+        "build",
+        "--set",
+        "TASK.build.retries=2",
+        "--set",
+        "TASK.build.function=algos.negative",
+    )
+    error = r"ValueError: negative rate \x1b[31m-20 ..."
+    assert ended.err.splitlines()[1:4] == [
+        f"<clock> retry  build  {error} (attempt 1 of 3)",
+        f"<clock> retry  build  {error} (attempt 2 of 3)",
+        f"<clock> FAIL   build  <time>  {error} (attempt 3 of 3)",
+    ]
+
+
+def test_quiet(cli: Any, files: Path) -> None:
+    ended = cli("execute", "-q")
+    assert (ended.out, ended.err) == ("Run <id> completed: 4 completed in <time>\n", "")
+
+
+def test_verbose(cli: Any, files: Path) -> None:
+    ended = cli("execute", "-v", "--task", "build")
+    assert ended.err == (
+        """\
+application path <folder>
+read runner.toml
+<clock> start  run <id> of default: 1 job, development
+<clock> run    build
+<clock> ok     build  <time>
+"""
+    )
+
+
+def test_a_task_that_exits_fails(cli: Any, files: Path) -> None:
+    ended = cli("execute", "-q", "--set", "TASK.train.function=algos.leaves")
+    assert ended.err.startswith("\nerror[RUN601]: task `train` failed: SystemExit: 3\n")
+    assert ended.code == 1
+
+
+def test_json(cli: Any, files: Path) -> None:
+    ended = cli("execute", "--format", "json", "--name", "june", *FAILING)
+    document = json.loads(ended.out)
+    train = document["jobs"][2]
+    trace = train["failure"].pop("traceback")
+    assert trace.startswith('Traceback (most recent call last):\n  File "<folder>/algos.py"')
+    assert document == {
+        "format": "runner.run",
+        "version": 1,
+        "run": "<id>",
+        "scenario": "default",
+        "name": "june",
+        "status": "FAILED",
+        "seconds": "<time>",
+        "jobs": [
+            {
+                "task": "build",
+                "status": "COMPLETED",
+                "attempts": 1,
+                "seconds": "<time>",
+                "worker": None,
+                "failure": None,
+            },
+            {
+                "task": "aside",
+                "status": "COMPLETED",
+                "attempts": 1,
+                "seconds": "<time>",
+                "worker": None,
+                "failure": None,
+            },
+            {
+                "task": "train",
+                "status": "FAILED",
+                "attempts": 1,
+                "seconds": "<time>",
+                "worker": None,
+                "failure": {
+                    "code": "RUN601",
+                    "type": "ValueError",
+                    "message": "negative rate \x1b[31m-21 ...",
+                },
+            },
+            {
+                "task": "publish",
+                "status": "ABANDONED",
+                "attempts": 0,
+                "seconds": None,
+                "worker": None,
+                "failure": {
+                    "code": "RUN608",
+                    "type": "",
+                    "message": "train failed",
+                    "traceback": "",
+                },
+            },
+        ],
+    }
+    assert ended.code == 1
+
+
+@pytest.mark.parametrize("output", ["human", "json"])
+def test_what_tasks_print_is_no_answer(cli: Any, files: Path, output: str) -> None:
+    noisy = ["--set", "TASK.build.function=algos.noisy", "--task", "build"]
+    ended = cli("execute", "-q", "--format", output, *noisy)
+    assert sorted(ended.err.split()) == ["os.write", "print", "subprocess", "sys.stdout"]
+    if output == "json":
+        assert json.loads(ended.out)["status"] == "COMPLETED"
+    else:
+        assert ended.out == "Run <id> completed: 1 completed in <time>\n"
+
+
+def test_several_scenarios(cli: Any, files: Path, write: Any) -> None:
+    write({"more.toml": "[SCENARIO.a]\ntasks = ['build']\n[SCENARIO.b]\ntasks = ['aside']\n"})
+    arguments = ["execute", "runner.toml", "more.toml", "-q"]
+    ended = cli(*arguments, "-s", "b", "-s", "a")
+    assert ended.out == "Run <id> completed: 1 completed in <time>\n" * 2
+    document = json.loads(cli(*arguments, "--all", "--format", "json").out)
+    assert (document["format"], document["version"]) == ("runner.runs", 1)
+    assert [run["scenario"] for run in document["runs"]] == ["a", "b"]
+
+
+def test_a_second_run_finds_the_data_of_the_first(cli: Any, files: Path) -> None:
+    assert cli("execute", "--task", "build").code == 0
+    assert cli("execute", "--task", "train").code == 0
+    ended = cli("execute", "--task", "train", "--name", "other")
+    assert ended.code == 3
+
+
+@pytest.mark.parametrize("output", ["human", "json"])
+@pytest.mark.parametrize(
+    ("options", "code", "message"),
+    [
+        pytest.param(
+            ["--set", "TASK.build.inputs=['rwa']"],
+            3,
+            "error[RUN201]: unknown data node `rwa`\n",
+            id="wrong-config",
+        ),
+        pytest.param(
+            ["--set", "TASK.train.function=broken.f"],
+            3,
+            "\nerror[RUN301]: `broken.f` cannot be imported: ValueError: of the user\n"
+            " --> broken.py:4 in raises\n",
+            id="import-fails",
+        ),
+        pytest.param(
+            ["--set", "TASK.train.function=missing.f"],
+            3,
+            "\nerror[RUN301]: `missing.f` cannot be imported: "
+            "ModuleNotFoundError: No module named 'not_installed_at_all'\n"
+            " --> missing.py:1 in <module>\n",
+            id="import-misses",
+        ),
+        pytest.param(
+            ["--task", "train"],
+            3,
+            "error[RUN206]: `features` has no value\n  --> runner.toml:15:11\n",
+            id="no-value",
+        ),
+        pytest.param(
+            ["--set", "DATA_NODE.file.path=gone.p", "--set", "TASK.build.inputs=['file']"],
+            3,
+            "error[RUN404]: no file <folder>/gone.p\n  --> --set DATA_NODE.file.path=gone.p\n",
+            id="no-file",
+        ),
+        pytest.param(
+            ["--mode", "standalone"],
+            4,
+            "error[RUN509]: mode `standalone` does not run in this version\n",
+            id="mode",
+        ),
+        pytest.param(
+            ["--set", "CORE.storage_folder=runner.toml"],
+            4,
+            "error[RUN508]: storage folder: <folder>/runner.toml cannot be used: File exists\n",
+            id="storage-folder-is-a-file",
+        ),
+        pytest.param(
+            ["--set", "CORE.storage_folder=/proc/nothing"],
+            4,
+            "error[RUN508]: storage folder: /proc/nothing cannot be used: "
+            "No such file or directory\n",
+            id="storage-folder-cannot-be-made",
+        ),
+    ],
+)
+def test_nothing_runs(
+    cli: Any, files: Path, write: Any, options: list[str], code: int, message: str, output: str
+) -> None:
+    write(
+        {
+            "algos.py": ALGOS.replace("    return raw + 1\n", "    open('ran', 'w').close()\n"),
+            "broken.py": "def f(features): ...\n\ndef raises():\n"
+            "    raise ValueError('of the user')\n\nraises()\n",
+            "missing.py": "import not_installed_at_all\ndef f(features): ...\n",
+        }
+    )
+    ended = cli("execute", "-q", "--format", output, *options)
+    assert ended.code == code
+    assert ended.err.startswith(message)
+    assert ended.out == ""
+    assert not (files / "ran").exists()
+
+
+def test_a_storage_that_this_version_has_not(cli: Any, files: Path) -> None:
+    generic = "DATA_NODE.other={storage_type='generic', write_fct='algos.build'}"
+    ended = cli("execute", "-q", "--set", generic)
+    assert (ended.code, ended.out) == (4, "")
+    assert ended.err.startswith(
+        "error[RUN509]: storage type `generic` does not run in this version\n"
+    )
+
+
+def test_what_does_not_run_is_named(cli: Any, files: Path, write: Any) -> None:
+    write({"more.toml": "[SCENARIO.a]\ntasks = ['build']\n[SCENARIO.b]\ntasks = ['publish']\n"})
+    ended = cli("execute", "runner.toml", "more.toml", "-q", "--all")
+    assert (ended.code, ended.out) == (3, "Run <id> completed: 1 completed in <time>\n")
+    assert ended.err.endswith("\nerror: nothing of b ran\n")
+
+
+WAITING = """\
+import sys
+
+
+def wait(raw):
+    print("waiting", file=sys.stderr, flush=True)
+    sys.stdin.readline()
+    return raw
+"""
+IMPORTING = f"{WAITING}\n\nwait(1)\n"
+SIGNALED = """\
+[DATA_NODE.raw]
+default_data = 1
+[DATA_NODE.a]
+[DATA_NODE.b]
+[TASK.first]
+function = "waiting.wait"
+inputs = ["raw"]
+outputs = ["a"]
+[TASK.second]
+function = "waiting.wait"
+inputs = ["a"]
+outputs = ["b"]
+"""
+
+
+@pytest.fixture
+def execute(files: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Begin to execute in a process of its own, which is ended with the test."""
+    processes: list[subprocess.Popen[str]] = []
+
+    def begin(*options: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "runner", "execute", *options],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            stdin=subprocess.PIPE,
+            encoding="utf-8",
+        )
+        processes.append(process)
+        return process
+
+    yield begin
+    for process in processes:
+        with process:
+            process.kill()
+
+
+def wait_in(folder: Path, module: str) -> None:
+    (folder / "runner.toml").write_text(SIGNALED, encoding="utf-8")
+    (folder / "waiting.py").write_text(module, encoding="utf-8")
+
+
+def recorded(folder: Path) -> tuple[list[tuple[str]], list[tuple[str, str]]]:
+    """What the store says of runs and of their jobs."""
+    with closing(sqlite3.connect(folder / ".runner" / "runner.db")) as connection:
+        runs = connection.execute("SELECT status FROM runs").fetchall()
+        jobs = connection.execute("SELECT task, status FROM jobs ORDER BY task").fetchall()
+    return runs, jobs
+
+
+STOPPING = "stopping: what runs may finish; once more to end it now\n"
+
+
+def until(process: subprocess.Popen[str], line: str) -> None:
+    """Read what a process tells until it tells that."""
+    assert process.stderr is not None
+    for each in process.stderr:
+        if each == line:
+            return
+    pytest.fail(f"it ended without telling {line!r}")
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["int", "term"]
+)
+def test_a_signal_lets_running_jobs_finish(
+    execute: Callable[..., subprocess.Popen[str]], files: Path, number: int, code: int
+) -> None:
+    wait_in(files, WAITING)
+    process = execute()
+    until(process, "waiting\n")
+    process.send_signal(number)
+    until(process, STOPPING)
+    out, err = process.communicate("go\n", timeout=60)
+    assert process.returncode == code
+    assert "was stopped: 1 completed, 1 canceled in " in out
+    assert "stop   second  canceled: the run was stopped\n" in err
+    assert recorded(files) == ([("CANCELED",)], [("first", "COMPLETED"), ("second", "CANCELED")])
+
+
+def test_a_second_signal_ends_running_jobs(
+    execute: Callable[..., subprocess.Popen[str]], files: Path
+) -> None:
+    wait_in(files, WAITING)
+    process = execute("--format", "json")
+    until(process, "waiting\n")
+    process.send_signal(signal.SIGINT)
+    until(process, STOPPING)
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 130
+    document = json.loads(out)
+    assert document["status"] == "CANCELED"
+    assert [job["status"] for job in document["jobs"]] == ["CANCELED", "CANCELED"]
+    assert recorded(files) == ([("CANCELED",)], [("first", "CANCELED"), ("second", "CANCELED")])
+
+
+def test_a_signal_while_functions_are_imported(
+    execute: Callable[..., subprocess.Popen[str]], files: Path
+) -> None:
+    wait_in(files, IMPORTING)
+    process = execute()
+    until(process, "waiting\n")
+    process.send_signal(signal.SIGINT)
+    until(process, STOPPING)
+    out, _ = process.communicate("go\n", timeout=60)
+    assert process.returncode == 130
+    assert "was stopped: 2 canceled in " in out
+    assert recorded(files) == ([("CANCELED",)], [("first", "CANCELED"), ("second", "CANCELED")])
+
+
+def test_a_second_signal_while_functions_are_imported(
+    execute: Callable[..., subprocess.Popen[str]], files: Path
+) -> None:
+    wait_in(files, IMPORTING)
+    process = execute()
+    until(process, "waiting\n")
+    process.send_signal(signal.SIGINT)
+    until(process, STOPPING)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out, err.strip()) == (130, "", "")
+
+
+def test_a_debugger_opens_where_a_task_raises(
+    execute: Callable[..., subprocess.Popen[str]], files: Path
+) -> None:
+    process = execute("--pdb", "-q", *FAILING)
+    out, err = process.communicate("p 'rate', rate\nup\np 'features', features\nq\n", timeout=60)
+    assert process.returncode == 1
+    assert "-> raise ValueError(f" in out
+    assert "(Pdb) ('rate', -21)\n" in out
+    assert "(Pdb) ('features', 21)\n" in out
+    assert " failed: 2 completed, 1 failed, 1 abandoned in " in out
+    assert "runner/execution" not in err
+
+
+def test_a_bar_on_a_terminal(files: Path) -> None:
+    """It shows the jobs that did not go well above itself, and is gone in the end."""
+    terminal, end = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "runner", "execute", *FAILING],
+        stdout=end,
+        stderr=end,
+        env={**os.environ, "TERM": "xterm", "COLUMNS": "100"},
+    )
+    os.close(end)
+    told = b""
+    while chunk := read_terminal(terminal):
+        told += chunk
+    os.close(terminal)
+    assert process.wait(60) == 1
+    text = told.decode()
+    assert "4/4" in text
+    assert "abandoned: train failed" in text
+    assert text.endswith("\x1b[0m: 2 completed, 1 failed, 1 abandoned in " + text.split(" in ")[-1])
+    assert text.rindex("4/4") < text.rindex("\x1b[2K") < text.index("error[RUN601]")
+
+
+def read_terminal(descriptor: int) -> bytes:
+    """What there is; nothing once the other side is closed, which Linux tells as an error."""
+    try:
+        return os.read(descriptor, 1024)
+    except OSError:
+        return b""
