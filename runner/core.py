@@ -342,11 +342,11 @@ class Submission:
         return f"<Submission {self.id} of {self.plan.name}: {self.status}>"
 
     def _record(self, ended: Sequence[JobEnd]) -> None:
-        self._store.record(self.id, map(_job_row, ended), self._written(ended))
+        self._store.record([_job_row(self.id, end) for end in ended], self._written(ended))
         self.jobs.extend(ended)
 
     def _written(self, ended: Sequence[JobEnd]) -> Iterator[NodeRow]:
-        for end in ended:
+        for end in ended if self._files else ():
             if end.status is JobStatus.COMPLETED:
                 written = (end.started or 0.0) + (end.seconds or 0.0)
                 for key in self._files.get(end.task, ()):
@@ -367,7 +367,7 @@ def refuse_errors(diagnostics: Iterable[Diagnostic]) -> None:
 
 def _refuse_unbuilt(config: Config, plan: ExecutionPlan) -> None:
     found = list(not_in_this_version(config, plan))
-    if any(job.task.timeout for job in plan.jobs) and not can_time_out():
+    if not can_time_out() and any(job.task.timeout for job in plan.jobs):
         message = "a timeout in development mode needs Unix and the main thread"
         found.append(Diagnostic(code="RUN509", message=message))
     if found:
@@ -377,13 +377,13 @@ def _refuse_unbuilt(config: Config, plan: ExecutionPlan) -> None:
 def _files_by_task(plan: ExecutionPlan, instance: Instance) -> dict[str, list[str]]:
     """The keys of the files that each task writes."""
     keys: dict[str, list[str]] = {}
-    for node_id, task_id in plan.produced.items():
-        place = instance.places[node_id]
-        if place.path is not None:
-            keys.setdefault(task_id, []).append(place.key)
+    for node_id, place in instance.files.items():
+        if node_id in plan.produced:
+            keys.setdefault(plan.produced[node_id], []).append(place.key)
     return keys
 
 
-def _job_row(end: JobEnd) -> JobRow:
+def _job_row(run: str, end: JobEnd) -> JobRow:
     failure = f"{end.failure.code} {end.failure.message}" if end.failure else None
-    return JobRow(end.task, str(end.status), end.attempts, end.started, end.seconds, failure)
+    task, status, attempts, started, seconds, _ = end
+    return JobRow(run, task, str(status), attempts, started, seconds, failure)

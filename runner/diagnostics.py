@@ -13,6 +13,8 @@ KeyPath: TypeAlias = tuple[str | int, ...]
 
 
 class Severity(enum.StrEnum):
+    """Whether a diagnostic keeps the config from running."""
+
     ERROR = "error"
     WARNING = "warning"
 

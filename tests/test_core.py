@@ -280,9 +280,7 @@ def test_scenarios_of_different_cycles_share_no_cycle_data_node(load: Load, tmp_
 
 
 def test_named_scenarios_have_data_nodes_of_their_own(load: Load) -> None:
-    config = load(
-        TEXT, 'DATA_NODE.output.default_path=""', 'DATA_NODE.output.storage_type="pickle"'
-    )
+    config = load(TEXT.replace('storage_type = "json"\ndefault_path = "out/result.json"\n', ""))
     with runner.Core(config) as core:
         one, two = core.create_scenario("main", "one"), core.create_scenario("main", "two")
         one.data_nodes["input"].write(-1)

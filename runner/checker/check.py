@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from runner.checker.rules import dataflow, functions, names, references, settings, storage, types
 from runner.config.model import Config
@@ -18,11 +18,8 @@ RULES: tuple[Callable[[Config], Iterator[Diagnostic]], ...] = (
     references.unknown_tasks,
     references.tasks_outside_their_scenario,
     references.unused,
-    dataflow.cycles,
-    dataflow.multiple_producers,
     dataflow.outputs_written_twice,
     dataflow.inputs_written_too,
-    dataflow.inputs_without_source,
     dataflow.empty_scenarios,
     dataflow.cycle_scope_without_frequency,
     storage.in_memory_in_cluster,
@@ -30,6 +27,13 @@ RULES: tuple[Callable[[Config], Iterator[Diagnostic]], ...] = (
     storage.foreign_suffixes,
 )
 """Rules that need nothing but the config."""
+
+FLOW_RULES: tuple[Callable[[Config, Sequence[dataflow.Flow]], Iterator[Diagnostic]], ...] = (
+    dataflow.cycles,
+    dataflow.multiple_producers,
+    dataflow.inputs_without_source,
+)
+"""Rules on who writes what."""
 
 
 def check(
@@ -47,6 +51,8 @@ def check(
     if () in config.unread:  # a whole file is missing, and who knows what it declares
         return []
     found = [diagnostic for rule in RULES for diagnostic in rule(config)]
+    flows = dataflow.flows(config)
+    found += [diagnostic for rule in FLOW_RULES for diagnostic in rule(config, flows)]
     if modules is not None:
         found += functions.wrong_functions(config, modules, imported)
         found += types.wrong_types(config, modules)

@@ -9,6 +9,7 @@ from typing import Any, Final
 import click
 
 from runner import __version__
+from runner.cli.options import global_options
 from runner.errors import ExitCode, RunnerError, UsageError
 from runner.suggestions import did_you_mean
 
@@ -57,8 +58,10 @@ class Commands(click.Group):
     epilog="runner COMMAND --help tells more of each.",
 )
 @click.version_option(__version__, prog_name="runner", message="%(prog)s %(version)s")
-def commands() -> None:
+@global_options
+def commands(**_options: Any) -> int:
     """Run pipelines that are written in TOML."""
+    return ExitCode.DONE
 
 
 def main() -> None:

@@ -87,8 +87,7 @@ def _execute_saved(common: Common, which: Wanted, plan_file: Path, manner: Manne
     if which != Wanted():
         raise UsageError("--plan says already which scenario and which tasks")
     saved = _read_saved(plan_file)
-    common = attrs.evolve(
-        common,
+    common = common._replace(
         files=common.files or saved.files,
         overrides=(*saved.overrides, *common.overrides),
     )

@@ -86,7 +86,9 @@ def load_and_check(
     judged = judge(found, loaded.config.check, select=select, ignore=ignore, strict=strict)
     places = Places(loaded.document)
     located = [places.located(diagnostic) for diagnostic in judged]
-    order = {layer.name: index for index, layer in enumerate(loaded.document.layers)}
+    named = [str(Path(file)) for file in common.files]
+    layers = [layer.name for layer in loaded.document.layers]
+    order = {name: rank for rank, name in enumerate(dict.fromkeys([*named, *layers]))}
     located.sort(key=lambda each: _rank(each.place, order))
     files = tuple(dict.fromkeys(_files(loaded)))
     gc.freeze()  # the config lives as long as this process: the collector need not look at it

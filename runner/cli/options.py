@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
-import attrs
 import click
 
 from runner.errors import UsageError
@@ -27,8 +26,7 @@ class OneOf(click.Choice[str]):
         return super().convert(value, param, ctx)
 
 
-@attrs.frozen(kw_only=True)
-class Common:
+class Common(NamedTuple):  # `runner --help` needs this module, and attrs would double its time
     """What every command that reads a config is told.
 
     Attributes:
@@ -48,8 +46,9 @@ class Common:
     verbose: bool = False
 
 
-_COMMON: tuple[Option, ...] = (
-    click.argument("files", nargs=-1, type=click.Path()),
+_FILES: Option = click.argument("files", nargs=-1, type=click.Path())
+
+_GLOBAL: tuple[Option, ...] = (
     click.option(
         "-c", "--config", "more_files", multiple=True, type=click.Path(), metavar="FILE",
         help="A config file; later ones override earlier ones, key by key. Repeatable.",
@@ -91,17 +90,42 @@ _SCENARIOS: tuple[Option, ...] = (
 )  # fmt: skip
 
 
+def global_options(function: Callable[..., int]) -> Callable[..., int]:
+    """Add the options that stand before a command as well as after it."""
+    return _added(function, _GLOBAL)
+
+
 def common_options(function: Callable[..., int]) -> Callable[..., int]:
     """Add files and the options of every command; they arrive as one `Common`."""
 
     @functools.wraps(function)
     def with_common(**options: Any) -> int:
-        files = (*options.pop("files"), *options.pop("more_files"))
-        names = ("overrides", "application_path", "color", "quiet", "verbose")
-        common = Common(files=files, **{name: options.pop(name) for name in names})
-        return function(common, **options)
+        files = options.pop("files")
+        after = {name: options.pop(name) for name in _global_names()}
+        context = click.get_current_context()
+        root = context.find_root()
+        before = {} if root is context else root.params
+        return function(_common(files, before, after), **options)
 
-    return _added(with_common, _COMMON)
+    return _added(with_common, (_FILES, *_GLOBAL))
+
+
+def _global_names() -> tuple[str, ...]:
+    return ("more_files", "overrides", "application_path", "color", "quiet", "verbose")
+
+
+def _common(files: tuple[str, ...], before: Mapping[str, Any], after: Mapping[str, Any]) -> Common:
+    """What was said after the command on top of what was said before it."""
+    more_files = (*before.get("more_files", ()), *after["more_files"])
+    color = after["color"] if after["color"] != "auto" else before.get("color", "auto")
+    return Common(
+        files=(*files, *more_files),
+        overrides=(*before.get("overrides", ()), *after["overrides"]),
+        application_path=after["application_path"] or before.get("application_path"),
+        color=color,
+        quiet=after["quiet"] or before.get("quiet", False),
+        verbose=after["verbose"] or before.get("verbose", False),
+    )
 
 
 def scenario_options(function: Callable[..., int]) -> Callable[..., int]:

@@ -27,6 +27,7 @@ _SECRETS: Final = (
     re.compile(
         r"""
         ((?:password|secret|token|access_key)[\w-]{0,64}["']?\s*=\s*)
+        (?! ["'] ENV\[\w+\] (?: :\w+ )? ["'] )
         ( \"{3}.*?(?:\"{3}|$) | '{3}.*?(?:'{3}|$) | "(?:\\.|[^"\\])*"? | '[^']*'?
         | \[[^\]]* | [^\s,\]}\#]+ )
         """,
@@ -51,7 +52,7 @@ def render_human(diagnostic: Diagnostic, source: Source, paint: Paint) -> str:
     if place is not None:
         shown = _line(source(place.file), place.start.line)
         lines.append(f"{' ' * gutter}{paint('-->', fg='blue')} {_at(place)}")
-        if shown is not None:
+        if shown is not None and not (diagnostic.on_key and len(diagnostic.related) > 1):
             label = _cut(clean(diagnostic.label or ""))
             lines += [bar, *_excerpt(shown, place, label, paint, color, gutter)]
     for other in defined:

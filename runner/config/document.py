@@ -66,9 +66,11 @@ class Places:
             on_key: whether the key itself is meant, or its value.
         """
         for end in range(len(key), 0, -1):
-            for layer in self._document.writers(key[:end]):
-                if layer.name:
-                    return self._in_layer(layer, key[:end], on_key=on_key or end < len(key))
+            for written in _as_written(key[:end]):
+                for layer in self._document.writers(written):
+                    if layer.name:
+                        is_above = end < len(key) and not _is_only_item(key[end:])
+                        return self._in_layer(layer, written, on_key=on_key or is_above)
         return None
 
     def located(self, diagnostic: Diagnostic) -> Diagnostic:
@@ -81,9 +83,11 @@ class Places:
 
     def _overridden(self, key: KeyPath, place: Place) -> Iterator[Related]:
         """What a value was in the layers below the one that counts."""
+        where = place.file
+        if self._document.text(place.file) is not None:
+            where = f"{where}:{place.start.line}"
         for layer in list(self._document.writers(key))[1:]:
             if layer.name and not isinstance(_value_at(layer.tables, key), dict):
-                where = f"{place.file}:{place.start.line}" if layer.text else place.file
                 message = f"{where} overrides what is written below it"
                 yield Related(message=message, place=self._in_layer(layer, key, on_key=False))
 
@@ -121,6 +125,21 @@ def _lay_over(lower: dict[str, Any], upper: Mapping[str, Any]) -> None:
         # a fresh table, since the layer's own must stay as it was written
         lower[key] = table = dict(below) if isinstance(below, dict) else {}
         _lay_over(table, value)
+
+
+def _as_written(key: KeyPath) -> Iterator[KeyPath]:
+    """A key path, and the other way in which a free key may be written: in `properties` or not."""
+    yield key
+    if "properties" in key[:-1]:
+        index = key.index("properties")
+        yield (*key[:index], *key[index + 1 :])
+    else:
+        yield (*key[:-1], "properties", key[-1])
+
+
+def _is_only_item(rest: KeyPath) -> bool:
+    """Whether what is not written is the list around a single value."""
+    return rest == (0,)
 
 
 def _value_at(tables: Any, key: KeyPath) -> Any:

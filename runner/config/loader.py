@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import attrs
 
-from runner.config import cache
+from runner.config import cache, meant
 from runner.config.document import Document, Layer, merge
 from runner.config.environment import resolve_env
 from runner.config.model import (
@@ -52,18 +52,11 @@ from runner.diagnostics import (
     has_errors,
 )
 from runner.errors import ConfigError
-from runner.suggestions import did_you_mean, nearest
+from runner.suggestions import nearest
 
 FILE_NAMES: Final = ("runner.toml", "config.toml")
 PATH_VARIABLES: Final = ("TAIPY_CONFIG_PATH", "RUNNER_CONFIG_PATH")
 
-_TAIPY_SPELLINGS: Final[Mapping[str, str]] = {
-    "input": "inputs",
-    "output": "outputs",
-    "task_configs": "tasks",
-    "additional_data_node_configs": "additional_data_nodes",
-    "data_node_configs": "additional_data_nodes",
-}
 _NOT_FROM_DEFAULT: Final[Mapping[str, tuple[str, ...]]] = {
     "DATA_NODE": ("default_data", "description"),
     "TASK": ("function", "inputs", "outputs"),
@@ -233,6 +226,10 @@ def _without_secret(override: str) -> str:
     return f"{key}={'***' if may_hold_one else value}"
 
 
+def _is_secret(key: KeyPath) -> bool:
+    return any(is_secret_key(str(part)) for part in key)
+
+
 def _old_variable(variable: str) -> Diagnostic:
     message = f"environment variable `{variable}` is Taipy's"
     return Diagnostic(code="RUN119", message=message, hint="use `RUNNER_CONFIG_PATH`")
@@ -265,7 +262,8 @@ class _Reading:
         self._unread: set[KeyPath] = set()
 
     def config(self, document: Document, application_path: Path) -> Config:
-        tables = merge([layer.tables for layer in _without_stale_options(document, self._report)])
+        layers = [layer.tables for layer in _without_stale_options(document, self._report)]
+        tables = merge(layers)
         if document.mentions("ENV["):
             tables, self._env, problems = resolve_env(tables, self._environ)
             self._diagnostics.extend(problems)
@@ -277,6 +275,7 @@ class _Reading:
                 key[:end] for key in self._unread for end in range(1, len(key) + 1)
             )
         self._unknown_sections(tables)
+        self._hidden_sections(layers[:-1], tables)
         return Config(
             runner={**self._free_section(tables, "TAIPY"), **self._free_section(tables, "RUNNER")},
             job=self._job(self._table(tables, ("JOB",))),
@@ -300,30 +299,40 @@ class _Reading:
         table = tables.get(str(key[-1]), {})
         if isinstance(table, Mapping):
             return table
-        expected = ".".join(map(str, key))
-        expected = f"expected a table `[{expected}]`"
-        self._refuse(key, BadValueError("RUN105", expected, describe(table)))
+        expected = f"expected a table `[{_shown(key)}]`"
+        is_doubled = isinstance(table, list) and all(type(each) is dict for each in table)
+        name = meant.header(_shown(key)) if len(key) == 1 else f"[{_shown(key)}]"
+        hint = f"write {name}, in single brackets" if is_doubled and table else None
+        self._refuse(key, BadValueError("RUN105", expected, describe(table), hint))
         return {}
+
+    def _hidden_sections(
+        self, layers: Iterable[Mapping[str, Any]], merged: Mapping[str, Any]
+    ) -> None:
+        """Tell what should be a table, and would be lost under one of a later layer."""
+        for tables in layers:
+            for section in filter(tables.__contains__, meant.SECTIONS):
+                if not isinstance(merged[section], Mapping):
+                    continue
+                own = self._table(tables, (section,))
+                for name in own if _DEPTH.get(section) == 2 else ():
+                    if isinstance(merged[section][name], Mapping):
+                        self._table(own, (section, name))
 
     def _unknown_sections(self, tables: Mapping[str, Any]) -> None:
         for name, value in tables.items():
-            if name in _KNOWN_SECTIONS:
+            if name in meant.SECTIONS:
                 continue
             if name in TAIPY_SECTIONS:
                 message = f"section `{name}` is Taipy's and means nothing here"
                 self._report("RUN119", (name,), message, on_key=True)
             elif isinstance(value, Mapping | list):
-                meant = _meant_section(name)
-                if meant is not None:
-                    self._unread.add((meant,))
-                there = f"sections are {', '.join(_KNOWN_SECTIONS)}"
-                self._report(
-                    "RUN102",
-                    (name,),
-                    f"unknown section `{name}`",
-                    hint=f"did you mean `{meant}`?" if meant else there,
-                    on_key=True,
-                )
+                section = meant.meant_section(name)
+                # what stands there may be what others look for
+                is_meant = ((each, name) for each in ("DATA_NODE", "TASK"))
+                self._unread.update(is_meant if section is None else {(section,)})
+                message = f"unknown section `{name}`"
+                self._report("RUN102", (name,), message, hint=meant.section_hint(name), on_key=True)
             else:
                 hint = "free keys of the application go under [RUNNER]"
                 self._report(
@@ -349,14 +358,14 @@ class _Reading:
         return raw
 
     def _warn_misspelt(self, raw: Any, key: KeyPath) -> None:
-        for place, text, meant in misspelt_types(raw, key):
-            if place not in self._env:
+        for place, text, kind in misspelt_types(raw, key):
+            if place not in self._env and not _is_secret(place):
                 head, _, suffix = text.rpartition(":")
-                hint = f'did you mean "{head}:{meant}"? For the text itself: "{text}:str"'
+                hint = f'did you mean "{head}:{kind}"? For the text itself: "{text}:str"'
                 self._report("RUN107", place, f"`{suffix}` is no type, the text stays", hint=hint)
 
     def _refuse(self, key: KeyPath, problem: BadValueError) -> None:
-        """Tell a bad value; of one that came from the environment, only what was expected."""
+        """Tell a bad value; of a secret, or from the environment, only what was expected."""
         if key in self._not_in_env:  # told already
             return
         self._unread.add(key)
@@ -366,7 +375,10 @@ class _Reading:
             self._report("RUN112", key, message)
             return
         severity = {"severity": Severity.ERROR} if problem.code == "RUN107" else {}
-        self._report(problem.code, key, str(problem), hint=problem.hint, **severity)
+        if _is_secret(key):
+            self._report(problem.code, key, problem.expected, **severity)
+        else:
+            self._report(problem.code, key, str(problem), hint=problem.hint, **severity)
 
     def _record(self, table: Mapping[str, Any], cls: type, key: KeyPath) -> Any:
         """A record of the class; what it cannot use is told and stands at its default."""
@@ -378,7 +390,11 @@ class _Reading:
 
     def _structured(self, table: Mapping[str, Any], cls: type, key: KeyPath) -> Any:
         if self._not_in_env:
-            table = {n: raw for n, raw in table.items() if (*key, n) not in self._not_in_env}
+            table = {
+                name: raw
+                for name, raw in table.items()
+                if (*key, name) not in self._not_in_env or name in _NOT_KEYS
+            }
         made = structure(table, cls)
         for path, problem in made.problems:
             self._refuse((*key, *path), problem)
@@ -409,6 +425,7 @@ class _Reading:
 
     def _sections(self, table: Mapping[str, Any], section: str, cls: type) -> dict[str, Any]:
         """The records of all ids of a section, `default` laid under each."""
+        table = self._with_ids(table, section, _FIELDS[cls])
         below: dict[str, Any] = {}
         if "default" in table:
             below = self._default(self._table(table, (section, "default")), section, cls)
@@ -475,46 +492,82 @@ class _Reading:
         for name, raw in table.items():
             if name in fields or name == "properties":
                 continue
-            if self._unknown_key((*key, name), fields):
+            if self._is_dotted_id((*key, name), raw):
+                continue
+            if self._unknown_key((*key, name), fields, written=table.keys()):
                 properties[name] = self._free(raw, (*key, name))
         inner = self._table(table, (*key, "properties"))
         return {**properties, **self._free_table(inner, (*key, "properties"))}
 
+    def _is_dotted_id(self, key: KeyPath, raw: Any) -> bool:
+        """Tell a section whose id has a dot, which makes it a table of another section."""
+        if len(key) != 3 or type(raw) is not dict:
+            return False
+        section, name, inner = map(str, key)
+        if not meant.is_section(section, raw):
+            return False
+        self._unread.update({key[:2], (section, f"{name}.{inner}")})
+        message = f'"{name}.{inner}" is no id: it has a dot'
+        hint = meant.dotted_id_hint(section, name, inner)
+        self._report("RUN115", key, message, hint=hint, on_key=True)
+        return True
+
     def _unknown_key(
-        self, key: KeyPath, fields: frozenset[str], *, always_error: bool = False
+        self,
+        key: KeyPath,
+        fields: frozenset[str],
+        *,
+        written: Collection[str] = (),
+        always_error: bool = False,
     ) -> bool:
         """Tell an unknown key; whether it is kept as a property."""
         name = str(key[-1])
-        meant = _TAIPY_SPELLINGS.get(name, nearest(name, fields))
-        meant = meant if meant in fields else None
-        if meant or always_error:
-            hint = f"did you mean `{meant}`?" if meant else None
-            self._unread.add((*key[:-1], meant) if meant else key)
-            message = f"unknown key `{name}` in `[{_shown(key[:-1])}]`"
+        known = meant.meant_key(name, fields, written)
+        message = f"unknown key `{name}` in `[{_shown(key[:-1])}]`"
+        if known or always_error:
+            hint = f"did you mean `{known}`?" if known else None
+            self._unread.add((*key[:-1], known) if known else key)
             self._report("RUN103", key, message, hint=hint, on_key=True, severity=Severity.ERROR)
             return False
-        message = f"unknown key `{name}` in `[{_shown(key[:-1])}]`, kept as a property"
-        hint = f"free keys can go under [{_shown(key[:-1])}.properties]"
-        self._report("RUN103", key, message, hint=hint, on_key=True)
+        hint = meant.free_key_hint(name, _shown(key[:-1]), fields, _ALL_FIELDS)
+        self._report("RUN103", key, f"{message}, kept as a property", hint=hint, on_key=True)
         return True
 
+    def _with_ids(
+        self, table: Mapping[str, Any], section: str, fields: frozenset[str]
+    ) -> Mapping[str, Any]:
+        """The ids of a section; keys that stand in it as in one of them are told and left out."""
+        stray = [name for name in fields if name in table and type(table[name]) is not dict]
+        if not stray:
+            return table
+        stray = [name for name in table if name in stray]
+        names = ", ".join(f"`{name}`" for name in stray)
+        message = f"{names} under `[{section}]`, which has no id"
+        hint = f"write [{section}.<id>] above"
+        self._unread.add((section,))
+        self._report("RUN105", (section, stray[0]), message, hint=hint, on_key=True)
+        return {name: raw for name, raw in table.items() if name not in stray}
+
     def _data_nodes(self, table: Mapping[str, Any]) -> dict[str, DataNodeConfig]:
+        table = self._with_ids(table, "DATA_NODE", _NODE_COMMON | _ANY_OPTION)
         below: dict[str, Any] = {}
         if "default" in table:
             below = self._default_node(self._table(table, ("DATA_NODE", "default")))
         default_type = below.get("storage_type", "pickle")
         shared = _NODE_COMMON - {"scope"}
         common = {name: raw for name, raw in below.items() if name in shared}
+        key = ("DATA_NODE", "default", "storage_type")
+        is_type_unknown = any(key[:end] in self._unread for end in range(1, len(key) + 1))
         read: dict[str, DataNodeConfig] = {}
         for name, raw in table.items():
             if name == "default":
                 continue
             own = raw if type(raw) is dict else self._table(table, ("DATA_NODE", name))
+            if is_type_unknown:
+                self._unread.update(_own_type_unknown(name, own))
             if below:
                 own_type = _text_of(own.get("storage_type", default_type))
                 inherited = below if own_type == default_type else common
-                if ("DATA_NODE", "default", "storage_type") in self._unread:
-                    self._unread.update(_own_type_unknown(name, own))
                 own = self._over(inherited, own, ("DATA_NODE", name))
             read[name] = self._data_node(name, own)
         return read
@@ -534,6 +587,9 @@ class _Reading:
             return DataNodeConfig(id=node_id)
         key = ("DATA_NODE", node_id)
         storage_type = self._storage_type(table, key)
+        if storage_type in STORAGE_TYPES and table.keys() <= _NODE_COMMON:
+            common = {name: raw for name, raw in table.items() if name != "storage_type"}
+            return self._node(common, storage_type, _NO_OPTIONS[storage_type], key)
         own_keys = _OPTION_KEYS.get(storage_type, frozenset())
         common = {name: raw for name, raw in table.items() if name in _NODE_FIELDS}
         if storage_type not in STORAGE_TYPES:  # what its other keys mean is anybody's guess
@@ -541,10 +597,12 @@ class _Reading:
             return self._node(common, "pickle", PickleOptions(), key)
         table = {name: raw for name, raw in table.items() if name not in common}
         rest = {name: raw for name, raw in table.items() if name not in _ANY_OPTION}
-        if "storage_type" in rest or not any(nearest(name, ["storage_type"]) for name in rest):
+        others = rest.keys() - {"storage_type"}  # which may be that of `default`
+        if not any(nearest(name, ["storage_type"]) for name in others):
             for name in table:
                 if name in _ANY_OPTION - own_keys:
-                    self._foreign_option((*key, name), storage_type)
+                    is_default = "storage_type" not in rest
+                    self._foreign_option((*key, name), storage_type, is_default=is_default)
         options = self._options(
             {n: r for n, r in table.items() if n in own_keys}, key, storage_type
         )
@@ -580,22 +638,22 @@ class _Reading:
             expected = f"expected one of {', '.join(STORAGE_TYPES)}"
             self._refuse(place, BadValueError("RUN401", expected))
         else:
-            hint = did_you_mean(text, STORAGE_TYPES) or f"there are {', '.join(STORAGE_TYPES)}"
-            self._report("RUN401", place, f"unknown storage type {quote(text)}", hint=hint)
+            message = f"unknown storage type {quote(text)}"
+            self._report("RUN401", place, message, hint=meant.storage_type_hint(text))
         return ""
 
     def _options(self, table: Mapping[str, Any], key: KeyPath, storage_type: str) -> StorageOptions:
         cls = STORAGE_TYPES[storage_type]
-        options: StorageOptions = self._structured(table, cls, key) if table else cls()
+        options: StorageOptions = self._structured(table, cls, key)
         return options
 
-    def _foreign_option(self, key: KeyPath, storage_type: str) -> None:
+    def _foreign_option(self, key: KeyPath, storage_type: str, *, is_default: bool) -> None:
         name = str(key[-1])
         owners = [kind for kind, keys in _OPTION_KEYS.items() if name in keys]
         message = f"`{name}` means nothing to storage type `{storage_type}`"
-        self._report(
-            "RUN403", key, message, hint=f"it is a key of {', '.join(owners)}", on_key=True
-        )
+        hint = f"it is a key of {', '.join(owners)}"
+        hint += ": write a `storage_type`" if is_default else ""
+        self._report("RUN403", key, message, hint=hint, on_key=True)
 
 
 def _inherits(below: Mapping[str, Any], own: Mapping[str, Any], path: Sequence[str | int]) -> bool:
@@ -669,12 +727,17 @@ def _without_stale_options(document: Document, report: Callable[..., None]) -> l
         for node_id, table in nodes.items() if isinstance(nodes, dict) else ():
             new = _text_of(table.get("storage_type")) if isinstance(table, dict) else ""
             if new in STORAGE_TYPES:
-                layers[:upper] = _drop_options(layers[:upper], node_id, new, report)
+                own = table.keys()
+                layers[:upper] = _drop_options(layers[:upper], node_id, new, own, report)
     return layers
 
 
 def _drop_options(
-    layers: list[Layer], node_id: str, new: str, report: Callable[..., None]
+    layers: list[Layer],
+    node_id: str,
+    new: str,
+    written: Collection[str],
+    report: Callable[..., None],
 ) -> list[Layer]:
     tables = [_node_table(layer, node_id) for layer in layers]
     types = [_text_of(table["storage_type"]) for table in tables if "storage_type" in table]
@@ -687,6 +750,8 @@ def _drop_options(
     for layer, table in zip(layers, tables, strict=True):
         dropped = [name for name in table if name in stale]
         for name in dropped:
+            if name in written:  # what stands above is told as an error
+                continue
             report(
                 "RUN403",
                 ("DATA_NODE", node_id, name),
@@ -713,22 +778,20 @@ def _node_table(layer: Layer, node_id: str) -> Mapping[str, Any]:
     return table if isinstance(table, dict) else {}
 
 
-def _meant_section(name: str) -> str | None:
-    return nearest(name.upper().rstrip("S"), _KNOWN_SECTIONS)
-
-
 def _shown(key: KeyPath) -> str:
     return ".".join(map(str, key))
 
 
-_KNOWN_SECTIONS: Final = (
-    "RUNNER", "TAIPY", "JOB", "CORE", "CHECK", "DATA_NODE", "TASK", "SCENARIO",
-)  # fmt: skip
 _FIELDS: Final[Mapping[type, frozenset[str]]] = {
     cls: frozenset(field.name for field in attrs.fields(cls)) - {"id", "properties"}
     for cls in (JobConfig, CoreConfig, CheckConfig, TaskConfig, ScenarioConfig)
 }
+_NOT_KEYS: Final = frozenset({"id", "options"})
+"""Fields that no key of theirs gives; one of that name is a property."""
 _NODE_FIELDS: Final = frozenset({"scope", "validity_period", "default_data", "description"})
+_NO_OPTIONS: Final[Mapping[str, StorageOptions]] = {
+    name: cls() for name, cls in STORAGE_TYPES.items()
+}
 _NODE_COMMON: Final = _NODE_FIELDS | {"storage_type"}
 _DEPTH: Final[Mapping[str, int]] = {
     "JOB": 1, "CORE": 1, "CHECK": 1, "DATA_NODE": 2, "TASK": 2, "SCENARIO": 2,

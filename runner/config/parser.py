@@ -7,11 +7,14 @@ import stat
 from pathlib import Path
 from typing import Any, Final
 
+import attrs
 import tomli
 
 from runner.config.duplicates import Twice, written_twice
 from runner.config.positions import position, too_deep
+from runner.config.syntax import Mistake, mistake
 from runner.diagnostics import Diagnostic, Place, Position, Related
+from runner.suggestions import did_you_mean
 
 _HUGE_INTEGER: Final = re.compile(r"\d[\d_]{4300,}")
 _CONFLICT: Final = re.compile(r"^(<{7}|>{7}) ", re.MULTILINE)
@@ -47,7 +50,8 @@ def read_text(path: Path, name: str) -> str:
         data = path.read_bytes()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise UnreadableFileError(_unreadable(name, reason.lower())) from None
+        hint = _near(path) if isinstance(error, FileNotFoundError) else None
+        raise UnreadableFileError(_unreadable(name, reason.lower(), hint)) from None
     try:
         return data.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:
@@ -102,24 +106,25 @@ def parse_key(text: str) -> tuple[str, ...] | None:
 
 
 def _tomli_syntax(text: str, error: tomli.TOMLDecodeError, name: str) -> Diagnostic:
-    message = error.msg[:1].lower() + error.msg[1:]
     conflict = _CONFLICT.search(text)
     if conflict is not None:
         return _syntax(text, conflict.start(), "git conflict marker", name)
     # tomli counts in the text as it sees it, in which "\r\n" is "\n"
     offset = _original_offset(text, error.pos)
-    twice = written_twice(text, offset) if message.startswith("cannot") else None
+    twice = written_twice(text, offset) if error.msg.startswith("Cannot") else None
     if twice is not None:
         return _twice(text, twice, name)
-    hint = next(
-        (
-            f"this looks like {language}; runner reads TOML"
-            for pattern, language in _LOOKS_LIKE
-            if pattern.match(text)
-        ),
-        None,
-    )
-    return _syntax(text, offset, message, name, hint)
+    told = mistake(text, offset, error.msg)
+    languages = (language for pattern, language in _LOOKS_LIKE if pattern.match(text))
+    foreign = next((f"this looks like {each}; runner reads TOML" for each in languages), None)
+    wrong = _syntax(text, offset, told.message, name, foreign or told.hint)
+    return wrong if told.begin is None else attrs.evolve(wrong, related=_begun(text, told, name))
+
+
+def _begun(text: str, told: Mistake, name: str) -> tuple[Related, ...]:
+    assert told.begin is not None
+    start = position(text, told.begin)
+    return (Related(message="it begins here", place=Place(name, start, start)),)
 
 
 def _twice(text: str, twice: Twice, name: str) -> Diagnostic:
@@ -151,10 +156,16 @@ def _syntax(text: str, offset: int, message: str, name: str, hint: str | None = 
     return Diagnostic(code="RUN101", message=message, hint=hint, place=Place(name, start, end))
 
 
-def _unreadable(name: str, reason: str) -> Diagnostic:
+def _near(path: Path) -> str | None:
+    """A file that may be meant by the name of one that is not there."""
+    return did_you_mean(path.name, [each.name for each in path.parent.glob("*.toml")])
+
+
+def _unreadable(name: str, reason: str, hint: str | None = None) -> Diagnostic:
     start = Position(1, 1)
     place = Place(name, start, start)
-    return Diagnostic(code="RUN108", message=f"`{name}` cannot be read: {reason}", place=place)
+    message = f"`{name}` cannot be read: {reason}"
+    return Diagnostic(code="RUN108", message=message, hint=hint, place=place)
 
 
 def _not_utf8(data: bytes, offset: int, name: str) -> Diagnostic:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import codecs
+import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime, time, timedelta
 from enum import StrEnum
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Final, TypeVar
 
 import attrs
@@ -35,10 +37,17 @@ from runner.config.values import (
     quote,
 )
 from runner.diagnostics import KeyPath
+from runner.suggestions import distance
 
 T = TypeVar("T")
 Hook = Callable[[Any, Any], Any]
 
+_HOW_WRITTEN: Final[Mapping[str, str]] = {
+    "bool": "write true or false",
+    "timedelta": 'a text of days, hours, minutes, seconds: "1h30m"',
+}
+_LIKE_ENV: Final = re.compile(r"env\[|\$[{(]?\w|%\w+%", re.IGNORECASE)
+_ENV_HINT: Final = 'a variable of the environment is written "ENV[NAME]"'
 _INT_BITS: Final = 63
 _MOST_BITS: Final = 14_000
 """Of an int in a free place: Python turns no more than 4300 digits into text."""
@@ -67,13 +76,14 @@ class Structured:
 
 def structure(table: Mapping[str, Any], cls: type) -> Structured:
     """Make a record of a table whose keys are all fields of the class."""
+    make = _maker(cls)
     try:
-        return Structured(converter().structure(table, cls))
+        return Structured(make(table, cls))
     except ClassValidationError as error:
         problems = tuple(_flatten(error))
     bad = {path[0] for path, _ in problems}
     good = {key: value for key, value in table.items() if key not in bad}
-    return Structured(converter().structure(good, cls), problems)
+    return Structured(make(good, cls), problems)
 
 
 def coerce_free(raw: Any) -> Any:
@@ -142,6 +152,12 @@ def converter() -> Converter:
     return made
 
 
+@cache
+def _maker(cls: type) -> Callable[[Mapping[str, Any], Any], Any]:
+    """What the converter would look up for each table anew."""
+    return converter().get_structure_hook(cls)
+
+
 def _record(cls: type, made: Converter) -> Callable[[Mapping[str, Any], Any], Any]:
     hooks: dict[str, Any] = {
         field.name: override(struct_hook=hook)
@@ -204,8 +220,7 @@ def _scalar(kind: type[T], name: str) -> Hook:
         if type(raw) is kind:
             return raw
         if type(raw) is not str:
-            hint = 'a text of days, hours, minutes, seconds: "1h30m"' if kind is timedelta else None
-            raise _wrong(name, raw, hint)
+            raise _wrong(name, raw, _HOW_WRITTEN.get(name))
         return _typed(raw, kind, name)
 
     return hook
@@ -216,12 +231,13 @@ def _typed(raw: str, kind: type[T], name: str) -> T:
         value = coerce(raw)
         if type(value) is kind:
             return value
-        raise _wrong(name, raw)
+        raise _wrong(name, raw, _HOW_WRITTEN.get(name))
     try:
         value = TYPES[name](raw)
     except BadValueError as problem:
         _refuse_misspelt(raw)
-        raise BadValueError("RUN105", problem.expected, problem.got, problem.hint) from None
+        hint = _ENV_HINT if _LIKE_ENV.match(raw) else problem.hint
+        raise BadValueError("RUN105", problem.expected, problem.got, hint) from None
     assert type(value) is kind
     return value
 
@@ -232,6 +248,14 @@ def _refuse_misspelt(text: str) -> None:
         head, _, suffix = text.rpartition(":")
         hint = f'did you mean "{head}:{meant}"?'
         raise BadValueError("RUN107", "expected a type after the colon", quote(suffix), hint)
+
+
+def _refuse_misspelt_function(text: str) -> None:
+    """Refuse `package.module.name:fonction`, which reads like a name of the function's own."""
+    head, _, suffix = text.rpartition(":")
+    meant = ("function", "class")
+    if "." in head and any(distance(suffix.lower(), each, 1) <= 1 for each in meant):
+        _refuse_misspelt(text)
 
 
 def _text(raw: Any, _: Any) -> str:
@@ -276,8 +300,10 @@ def _at_least(least: Any, made: Converter) -> Hook:
     def hook(raw: Any, _: Any) -> Any:
         value = made.structure(raw, kind)
         if value < least:
-            shown = least if kind is int else format_timedelta(least)
-            raise BadValueError("RUN116", f"expected at least {shown}", describe(raw))
+            expected = f"at least {least}"
+            if kind is timedelta:
+                expected = f"more than {format_timedelta(least - timedelta.resolution)}"
+            raise BadValueError("RUN116", f"expected {expected}", describe(raw))
         return value
 
     return hook
@@ -288,6 +314,13 @@ def _function(raw: Any) -> FunctionRef:
         return raw
     if type(raw) is not str:
         raise _wrong('a function like "package.module.name"', raw)
+    return _function_of(raw)
+
+
+@lru_cache(4096)  # a large config names few functions, each many times
+def _function_of(raw: str) -> FunctionRef:
+    if not is_typed(raw):
+        _refuse_misspelt_function(raw)
     value = coerce(raw) if is_typed(raw) else parse_function(raw)
     if not isinstance(value, FunctionRef):
         raise _wrong('a function like "package.module.name"', raw)
@@ -297,23 +330,21 @@ def _function(raw: Any) -> FunctionRef:
 def _section_id(raw: Any) -> str:
     if isinstance(raw, SectionRef):
         return raw.id
-    if type(raw) is not str:
+    if type(raw) is not str or not raw:
         raise _wrong("an id", raw)
     if raw.endswith(":SECTION"):  # by far the most frequent typed string
         return raw[:-8].strip()
-    value = coerce(raw) if ":" in raw else raw
-    if type(value) is str:
-        _refuse_misspelt(value)
-        return value
-    if isinstance(value, SectionRef):
-        return value.id
-    raise _wrong("an id", raw)
+    if is_typed(raw) and not raw.endswith(":str"):
+        raise _wrong("an id", raw)
+    text = str(coerce(raw))
+    _refuse_misspelt(text)
+    return text
 
 
 def _list_of(what: str, step: Callable[[Any], T]) -> Callable[[Any], tuple[T, ...]]:
     def structure_list(raw: Any) -> tuple[T, ...]:
         if not isinstance(raw, list | tuple):
-            hint = f'write ["{raw}"]' if type(raw) is str else None
+            hint = f"write [{_each_quoted(raw)}]" if type(raw) is str else None
             raise _wrong(f"a list of {what}", raw, hint)
         values, found = _each(enumerate(raw), step)
         if found:
@@ -321,6 +352,10 @@ def _list_of(what: str, step: Callable[[Any], T]) -> Callable[[Any], tuple[T, ..
         return tuple(values.values())
 
     return structure_list
+
+
+def _each_quoted(text: str) -> str:
+    return ", ".join(f'"{each.strip()}"' for each in text.strip("[]").split(","))
 
 
 def _table_of(what: str, step: Callable[[Any], T]) -> Hook:
@@ -338,7 +373,7 @@ def _table_of(what: str, step: Callable[[Any], T]) -> Hook:
 def _ids(raw: Any, _: Any = None) -> tuple[str, ...]:
     if type(raw) is list:  # the way of nearly every file, at a third of the cost
         for item in raw:
-            if type(item) is not str or (":" in item and not item.endswith(":SECTION")):
+            if type(item) is not str or not item or (":" in item and item[-8:] != ":SECTION"):
                 break
         else:
             return tuple([item.removesuffix(":SECTION").strip() for item in raw])
@@ -350,13 +385,17 @@ def _texts(raw: Any, _: Any = None) -> tuple[str, ...]:
 
 
 def _comparators(raw: Any) -> tuple[FunctionRef, ...]:
-    return _list_of("functions", _function)(raw if isinstance(raw, list) else [raw])
+    return _list_of("functions", _function)(raw) if isinstance(raw, list) else (_function(raw),)
 
 
 def _workers(raw: Any, _: Any) -> int | None:
     if type(raw) is str and raw.strip().removesuffix(":str") == "auto":
         return None
-    value = _scalar(int, "int")(raw, None)
+    try:
+        value = _scalar(int, "int")(raw, None)
+    except BadValueError as problem:
+        hint = problem.hint or '"auto" stands for all cores'
+        raise BadValueError(problem.code, problem.expected, problem.got, hint) from None
     if value < 1:
         raise BadValueError("RUN116", 'expected at least 1, or "auto"', describe(raw))
     return int(value)
@@ -370,9 +409,34 @@ def _exposed_type(raw: Any, _: Any) -> str | FunctionRef:
     text = _text(raw, None)
     if text in EXPOSED_TYPES:
         return text
-    if "." in text:
+    if "." in text or ":" in text:
+        _refuse_misspelt_function(text)
         return parse_function(text)
-    raise not_allowed(text, [*EXPOSED_TYPES, "a class"])
+    problem = not_allowed(text, [*EXPOSED_TYPES, "a class"])
+    if problem.hint is None and text[:1].isupper():
+        problem.hint = 'a class is named with its module: "module.Row"'
+    raise problem
+
+
+def _path(raw: Any, _: Any) -> str:
+    text = _text(raw, None)
+    if not text.strip():
+        raise BadValueError("RUN116", "expected a path", quote(text))
+    if "://" in text:  # which may hold a password, so it is not shown
+        kind = "s3_object" if text.startswith("s3:") else "generic"
+        hint = f'storage_type = "{kind}" reads what is no file'
+        raise BadValueError("RUN116", "expected a path, got a URL", hint=hint)
+    return text
+
+
+def _encoding(raw: Any, _: Any) -> str:
+    text = _text(raw, None)
+    try:
+        codecs.lookup(text)
+    except (LookupError, ValueError):
+        expected = "expected an encoding that Python knows"
+        raise BadValueError("RUN116", expected, quote(text), 'such as "utf-8"') from None
+    return text
 
 
 def _sheet_name(raw: Any, _: Any) -> str | tuple[str, ...]:
@@ -411,6 +475,11 @@ _BY_NAME: Final[Mapping[str, Hook]] = {
     "comparators": _table_of("data node = function", _comparators),
     "severity": _table_of("code = severity", _severity),
     "max_nb_of_workers": _workers,
+    "path": _path,
+    "default_path": _path,
+    "storage_folder": _path,
+    "sqlite_folder_path": _path,
+    "encoding": _encoding,
     "exposed_type": _exposed_type,
     "sheet_name": _sheet_name,
     "read_kwargs": _table_of("name = value", coerce_free),

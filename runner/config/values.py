@@ -23,6 +23,7 @@ _TIMEDELTA: Final = re.compile(
 _ENV: Final = re.compile(
     r"ENV\[(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>.*))?\](?::(?P<type>[A-Za-z]+))?"
 )
+_LONGEST_HINT: Final = 100
 _SECRET_WORDS: Final = ("password", "secret", "token", "access_key")
 
 
@@ -106,7 +107,21 @@ def parse_function(text: str) -> FunctionRef:
         return parse_reference(text)
     except ValueError:
         expected = 'expected a dotted name like "package.module.name"'
-        raise BadValueError("RUN106", expected, quote(text)) from None
+        raise BadValueError("RUN106", expected, quote(text), _function_hint(text)) from None
+
+
+def _function_hint(text: str) -> str | None:
+    """What a call, a path or a bare name should be written as."""
+    name = re.sub(r"\(.*\)$", "", text.strip())
+    name = re.sub(r"\.py(?=[.:]|$)", "", name)
+    name = re.sub(r"[./\\:]+", ".", name).strip(".")
+    if len(name) > _LONGEST_HINT:
+        return None
+    if name.isidentifier():
+        return f'name its module too: "module.{name}"'
+    if all(part.isidentifier() for part in name.split(".")):
+        return f'write "{name}"'
+    return "name a function of one of your modules"
 
 
 def parse_choice(kind: type[E], text: str) -> E:
@@ -120,7 +135,8 @@ def parse_choice(kind: type[E], text: str) -> E:
 def not_allowed(text: str, choices: Sequence[str]) -> BadValueError:
     """The problem of a value that is none of the choices."""
     expected = f"expected one of {', '.join(choices)}"
-    return BadValueError("RUN116", expected, quote(text), did_you_mean(text, choices))
+    meant = did_you_mean(text.rpartition(".")[2], choices)  # also of `Scope.GLOBAL`
+    return BadValueError("RUN116", expected, quote(text), meant)
 
 
 def parse_section(text: str) -> SectionRef:
@@ -167,6 +183,9 @@ def misspelt_type(text: str) -> str | None:
     head, _, kind = text.rpartition(":")
     if not head or not kind.isalpha() or kind in TYPES or "\n" in text:
         return None
+    for name in TYPES:
+        if kind.lower() == name.lower():
+            return name
     limit = 2 if len(kind) > 2 else 1
     near = [(edits, name) for name in TYPES if (edits := distance(kind, name, limit)) <= limit]
     return min(near)[1] if near else None

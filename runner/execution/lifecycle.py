@@ -13,6 +13,8 @@ from runner.errors import IllegalTransitionError
 class JobStatus(enum.StrEnum):
     """Where a job is in its life; ABANDONED: one that it needs did not complete."""
 
+    __hash__ = str.__hash__  # that of Enum is Python, and every move of every job takes two
+
     SUBMITTED = "SUBMITTED"
     BLOCKED = "BLOCKED"
     PENDING = "PENDING"

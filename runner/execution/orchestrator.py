@@ -23,11 +23,18 @@ from runner.execution.lifecycle import (
 from runner.execution.worker import Call, Outcome
 from runner.plan.model import ExecutionPlan
 
-FLUSH_EVERY: Final = 0.01
+FLUSH_EVERY: Final = 0.03
 SHORT: Final = 0.001
 """The ends of jobs of under `SHORT` seconds are recorded, and so shown, together: after
 `FLUSH_EVERY` seconds at the latest, unless a longer job has begun meanwhile. Any other end is
 recorded at once."""
+
+
+# Looking a member up in its class takes longer than the rest of a move.
+_BLOCKED: Final = JobStatus.BLOCKED
+_PENDING: Final = JobStatus.PENDING
+_RUNNING: Final = JobStatus.RUNNING
+_COMPLETED: Final = JobStatus.COMPLETED
 
 
 class JobEnd(NamedTuple):
@@ -146,11 +153,13 @@ class Orchestrator:
         free = self._executor.slots - self._running
         if self._stopping or not self._ready or free < 1:
             return
-        calls = [self._start(self._ready.popleft()) for _ in range(min(free, len(self._ready)))]
+        calls: list[Call] = []
+        while self._ready and len(calls) < free:
+            calls.append(self._start(self._ready.popleft()))
         self._executor.submit(calls)
 
     def _start(self, index: int) -> Call:
-        self._move(index, JobStatus.RUNNING)
+        self._status[index] = move(self._status[index], _RUNNING)
         self._running += 1
         self._attempts[index] += 1
         task = self._tasks[index].id
@@ -185,11 +194,15 @@ class Orchestrator:
             self._fail(index, outcome)
 
     def _complete(self, index: int, outcome: Outcome) -> None:
-        self._end(index, JobStatus.COMPLETED, outcome)
+        status, missing = self._status, self._missing
+        status[index] = move(status[index], _COMPLETED)
+        task, attempts = self._tasks[index].id, self._attempts[index]
+        end = JobEnd(task, _COMPLETED, attempts, outcome.started, outcome.seconds)
+        self._unrecorded.append(end)
         for after in self._after[index]:
-            self._missing[after] -= 1
-            if not self._missing[after] and self._status[after] is JobStatus.BLOCKED:
-                self._move(after, JobStatus.PENDING)
+            missing[after] -= 1
+            if not missing[after] and status[after] is _BLOCKED:
+                status[after] = move(_BLOCKED, _PENDING)
                 self._ready.append(after)
 
     def _retry(self, index: int, failure: Failure) -> None:
@@ -224,13 +237,12 @@ class Orchestrator:
         outcome: Outcome | None = None,
         failure: Failure | None = None,
     ) -> None:
-        self._move(index, status)
+        self._status[index] = move(self._status[index], status)
+        started, seconds = None, None
+        if outcome is not None:
+            started, seconds, failure = outcome.started, outcome.seconds, outcome.failure
         task, attempts = self._tasks[index].id, self._attempts[index]
-        if outcome is None:
-            end = JobEnd(task, status, attempts, None, None, failure)
-        else:
-            end = JobEnd(task, status, attempts, outcome.started, outcome.seconds, outcome.failure)
-        self._unrecorded.append(end)
+        self._unrecorded.append(JobEnd(task, status, attempts, started, seconds, failure))
 
     def _move(self, index: int, to: JobStatus) -> None:
         self._status[index] = move(self._status[index], to)

@@ -9,7 +9,7 @@ from datetime import datetime
 from os.path import isdir, realpath
 from pathlib import Path
 from time import time
-from typing import Any
+from typing import Any, Final
 
 import attrs
 
@@ -24,6 +24,7 @@ from runner.config.model import (
     Mode,
     TaskConfig,
 )
+from runner.config.options import InMemoryOptions, PickleOptions
 from runner.config.references import FunctionRef
 from runner.data.files import remove_strays
 from runner.data.storage import Opening, Storage, write_all
@@ -44,11 +45,13 @@ class Instance:
     Attributes:
         name: the scenario's.
         places: its data nodes by id.
+        files: those of them that are files.
         storages: what reads and writes them, by id.
     """
 
     name: str
     places: Mapping[str, Place]
+    files: Mapping[str, Place]
     storages: Mapping[str, Storage]
 
 
@@ -65,15 +68,15 @@ class _Steps(Mapping[str, Step]):
     storages: Mapping[str, Storage]
 
     def __getitem__(self, task_id: str) -> Step:
-        task = self.tasks[task_id]
-        ref = _function_of(task)
-        storage = self.storages.__getitem__
+        task, storages = self.tasks[task_id], self.storages
+        ref, timeout = task.function, task.timeout
+        assert ref is not None, "check refuses a task without a function"
         return Step(
             task_id,
             self.functions[ref.name] if ref.target is None else ref.target,
-            tuple(map(storage, task.inputs)),
-            tuple(map(storage, task.outputs)),
-            task.timeout.total_seconds() if task.timeout is not None else None,
+            [storages[node_id] for node_id in task.inputs],
+            [storages[node_id] for node_id in task.outputs],
+            None if timeout is None else timeout.total_seconds(),
         )
 
     def __iter__(self) -> Iterator[str]:
@@ -98,6 +101,10 @@ def not_in_this_version(config: Config, plan: ExecutionPlan) -> Iterator[Diagnos
                 message=f"storage type `{node.storage_type}` does not run in this version",
                 hint=f"those that do are {', '.join(STORAGES)}",
             )
+
+
+_PLAIN: Final = frozenset({PickleOptions, InMemoryOptions})
+"""Those of most data nodes; they name no function."""
 
 
 def storage_folder(config: Config) -> Path:
@@ -138,7 +145,8 @@ def open_instance(
         for node in nodes
         if node.storage_type in STORAGES
     }
-    return Instance(name=name, places=places, storages=storages)
+    files = {node_id: place for node_id, place in places.items() if place.path is not None}
+    return Instance(name=name, places=places, files=files, storages=storages)
 
 
 def steps_of(plan: ExecutionPlan, instance: Instance) -> Mapping[str, Step]:
@@ -162,14 +170,15 @@ def import_classes(plan: ExecutionPlan) -> None:
         UserCodeError: one cannot be imported.
     """
     for node in plan.data_nodes.values():
-        for value in vars(node.options).values():
-            if isinstance(value, FunctionRef):
-                load(value)
+        if type(node.options) not in _PLAIN:
+            for value in vars(node.options).values():
+                if isinstance(value, FunctionRef):
+                    load(value)
 
 
 def remove_leftovers(instance: Instance) -> None:
     """Remove the temporary files that dead processes left beside those of the data nodes."""
-    for folder in set(_folders(instance.places.values())):
+    for folder in set(_folders(instance.files.values())):
         remove_strays(folder)
 
 

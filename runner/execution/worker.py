@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from time import perf_counter, time
 from types import CoroutineType
 from typing import Any
@@ -20,8 +20,8 @@ class Step:
 
     task: str
     function: Callable[..., Any]
-    inputs: tuple[Storage, ...]
-    outputs: tuple[Storage, ...]
+    inputs: Sequence[Storage]
+    outputs: Sequence[Storage]
     timeout: float | None = None
 
 

@@ -15,7 +15,6 @@ from runner.functions.bindings import Block
 from runner.functions.modules import Modules, ModuleSource, Unreadable, module_names
 from runner.suggestions import nearest
 
-
 _MOST_SEARCHED: Final = 200
 """Modules in which a name is looked for that stands in another one."""
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import secrets
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 from time import monotonic
 from types import TracebackType
@@ -19,6 +20,9 @@ from runner.errors import SetupError, UsageError
 FILE_NAME: Final = "runner.db"
 VERSION: Final = 1
 """Of the schema; kept in SQLite's `user_version`."""
+_INSERT_JOB: Final = "INSERT INTO jobs VALUES (?, ?, ?, ?, ?, ?, ?)"
+_AT_ONCE: Final = 50  # a third faster than one by one; more at once is no faster
+_INSERT_MANY_JOBS: Final = _INSERT_JOB + ", (?, ?, ?, ?, ?, ?, ?)" * (_AT_ONCE - 1)
 _PATIENCE: Final = 30
 """Seconds to wait for others that write."""
 _APPLICATION: Final = 0x72756E72
@@ -75,11 +79,13 @@ class ScenarioRow:
 
 
 class JobRow(NamedTuple):
-    """How a job ended. `started` is seconds since 1970, UTC; both times are None if it never ran.
+    """How a job of a run ended.
 
-    `failure` is the code and the message.
+    `started` is seconds since 1970, UTC; both times are None if it never ran. `failure` is the
+    code and the message.
     """
 
+    run: str
     task: str
     status: str
     attempts: int
@@ -183,11 +189,10 @@ class Store:
             connection.execute("INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?)", row)
         return run
 
-    def record(self, run: str, jobs: Iterable[JobRow], written: Iterable[NodeRow]) -> None:
+    def record(self, jobs: Iterable[JobRow], written: Iterable[NodeRow]) -> None:
         """Record ended jobs and what they wrote, in one transaction."""
-        rows = [(run, *job) for job in jobs]
         with self._transaction() as connection:
-            connection.executemany("INSERT INTO jobs VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+            _insert_jobs(connection, list(jobs))
             _put(connection, written)
 
     def record_written(self, written: Iterable[NodeRow]) -> None:
@@ -218,6 +223,14 @@ class Store:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
             raise
+
+
+def _insert_jobs(connection: sqlite3.Connection, jobs: Sequence[JobRow]) -> None:
+    whole = len(jobs) - len(jobs) % _AT_ONCE
+    for start in range(0, whole, _AT_ONCE):
+        values = tuple(chain.from_iterable(jobs[start : start + _AT_ONCE]))
+        connection.execute(_INSERT_MANY_JOBS, values)
+    connection.executemany(_INSERT_JOB, jobs[whole:])
 
 
 def _put(connection: sqlite3.Connection, written: Iterable[NodeRow]) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -69,9 +70,9 @@ def test_without_a_command_there_is_help(cli: Any, arguments: list[str]) -> None
             id="letter",
         ),
         pytest.param(
-            ["--color", "always", "check"],
-            "no option `--color`",
-            "options follow the command: runner check --color",
+            ["--strict", "check"],
+            "no option `--strict`",
+            "options follow the command: runner check --strict",
             id="option-before-the-command",
         ),
         pytest.param(
@@ -163,3 +164,14 @@ def test_output_that_the_terminal_cannot_show(write: Any) -> None:
         check=True,
     )
     assert rb"unknown key `\u65e5\u672c` in `[DATA_NODE.x]`" in ended.stdout
+
+
+def test_global_options_stand_before_the_command_too(cli: Any, write: Any) -> None:
+    write({"a.toml": "[DATA_NODE.a]\n", "b.toml": "[DATA_NODE.b]\n"})
+
+    ended = cli("-c", "a.toml", "--color", "always", "check", "-c", "b.toml", "--format", "json")
+    shown = cli("-q", "--set", "DATA_NODE.a.scope=LOCAL", "check", "a.toml", "--format", "concise")
+
+    assert json.loads(ended.out)["summary"]["files"] == 2
+    assert "\x1b[" in cli("--color", "always", "-c", "a.toml", "check").out
+    assert shown.out.startswith("--set DATA_NODE.a.scope=LOCAL: error[RUN116]")

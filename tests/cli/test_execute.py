@@ -3,11 +3,9 @@ from __future__ import annotations
 import json
 import os
 import pty
-import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -374,57 +372,51 @@ def test_what_does_not_run_is_named(cli: Any, files: Path, write: Any) -> None:
     assert ended.err.endswith("\nerror: nothing of b ran\n")
 
 
-WAITING = """\
-import sys
-
-
-def wait(raw):
-    print("waiting", file=sys.stderr, flush=True)
-    sys.stdin.readline()
-    return raw
-"""
-IMPORTING = f"{WAITING}\n\nwait(1)\n"
 SIGNALED = """\
 [DATA_NODE.raw]
 default_data = 1
 [DATA_NODE.a]
 [DATA_NODE.b]
 [TASK.first]
-function = "waiting.wait"
+function = "stopped.once"
 inputs = ["raw"]
 outputs = ["a"]
 [TASK.second]
-function = "waiting.wait"
+function = "stopped.never"
 inputs = ["a"]
 outputs = ["b"]
 """
+STOPPED = """\
+import os
+import signal
+
+
+def once(raw):
+    # its own process: a signal from elsewhere may come just before a call that blocks
+    os.kill(os.getpid(), signal.SIGINT)
+    return raw
+
+
+def twice(raw):
+    once(raw)
+    return once(raw)
+
+
+def terminated(raw):
+    os.kill(os.getpid(), signal.SIGTERM)
+    return raw
+
+
+def never(a):
+    return a
+"""
+STOPPING = "\nstopping: what runs may finish; once more to end it now\n"
 
 
 @pytest.fixture
-def execute(files: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Begin to execute in a process of its own, which is ended with the test."""
-    processes: list[subprocess.Popen[str]] = []
-
-    def begin(*options: str) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "runner", "execute", *options],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            stdin=subprocess.PIPE,
-            encoding="utf-8",
-        )
-        processes.append(process)
-        return process
-
-    yield begin
-    for process in processes:
-        with process:
-            process.kill()
-
-
-def wait_in(folder: Path, module: str) -> None:
-    (folder / "runner.toml").write_text(SIGNALED, encoding="utf-8")
-    (folder / "waiting.py").write_text(module, encoding="utf-8")
+def stopped(write: Any) -> Path:
+    folder: Path = write({"runner.toml": SIGNALED, "stopped.py": STOPPED})
+    return folder
 
 
 def recorded(folder: Path) -> tuple[list[tuple[str]], list[tuple[str, str]]]:
@@ -435,91 +427,78 @@ def recorded(folder: Path) -> tuple[list[tuple[str]], list[tuple[str, str]]]:
     return runs, jobs
 
 
-STOPPING = "stopping: what runs may finish; once more to end it now\n"
-
-
-def until(process: subprocess.Popen[str], line: str) -> None:
-    """Read what a process tells until it tells that."""
-    assert process.stderr is not None
-    for each in process.stderr:
-        if each == line:
-            return
-    pytest.fail(f"it ended without telling {line!r}")
-
-
-@pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["int", "term"]
-)
+@pytest.mark.parametrize(("function", "code"), [("once", 130), ("terminated", 143)])
 def test_a_signal_lets_running_jobs_finish(
-    execute: Callable[..., subprocess.Popen[str]], files: Path, number: int, code: int
+    cli: Any, stopped: Path, function: str, code: int
 ) -> None:
-    wait_in(files, WAITING)
-    process = execute()
-    until(process, "waiting\n")
-    process.send_signal(number)
-    until(process, STOPPING)
-    out, err = process.communicate("go\n", timeout=60)
-    assert process.returncode == code
-    assert "was stopped: 1 completed, 1 canceled in " in out
-    assert "stop   second  canceled: the run was stopped\n" in err
-    assert recorded(files) == ([("CANCELED",)], [("first", "COMPLETED"), ("second", "CANCELED")])
+    ended = cli("execute", "--set", f"TASK.first.function=stopped.{function}")
+    assert ended.code == code
+    assert ended.out == "Run <id> was stopped: 1 completed, 1 canceled in <time>\n"
+    assert ended.err == (
+        f"<clock> start  run <id> of default: 2 jobs, development\n{STOPPING}"
+        "<clock> ok     first   <time>\n"
+        "<clock> stop   second  canceled: the run was stopped\n"
+    )
+    assert recorded(stopped) == ([("CANCELED",)], [("first", "COMPLETED"), ("second", "CANCELED")])
 
 
-def test_a_second_signal_ends_running_jobs(
-    execute: Callable[..., subprocess.Popen[str]], files: Path
-) -> None:
-    wait_in(files, WAITING)
-    process = execute("--format", "json")
-    until(process, "waiting\n")
-    process.send_signal(signal.SIGINT)
-    until(process, STOPPING)
-    process.send_signal(signal.SIGINT)
-    out, _ = process.communicate(timeout=60)
-    assert process.returncode == 130
-    document = json.loads(out)
+def test_a_second_signal_ends_running_jobs(cli: Any, stopped: Path) -> None:
+    twice = ["--set", "TASK.first.function=stopped.twice"]
+    ended = cli("execute", "-q", "--format", "json", *twice)
+    assert (ended.code, ended.err) == (130, STOPPING)
+    document = json.loads(ended.out)
     assert document["status"] == "CANCELED"
     assert [job["status"] for job in document["jobs"]] == ["CANCELED", "CANCELED"]
-    assert recorded(files) == ([("CANCELED",)], [("first", "CANCELED"), ("second", "CANCELED")])
+    assert recorded(stopped) == ([("CANCELED",)], [("first", "CANCELED"), ("second", "CANCELED")])
 
 
-def test_a_signal_while_functions_are_imported(
-    execute: Callable[..., subprocess.Popen[str]], files: Path
-) -> None:
-    wait_in(files, IMPORTING)
-    process = execute()
-    until(process, "waiting\n")
-    process.send_signal(signal.SIGINT)
-    until(process, STOPPING)
-    out, _ = process.communicate("go\n", timeout=60)
-    assert process.returncode == 130
-    assert "was stopped: 2 canceled in " in out
-    assert recorded(files) == ([("CANCELED",)], [("first", "CANCELED"), ("second", "CANCELED")])
+def test_a_signal_while_functions_are_imported(cli: Any, stopped: Path) -> None:
+    (stopped / "stopped.py").write_text(f"{STOPPED}\n\nonce(1)\n", encoding="utf-8")
+    ended = cli("execute", "-q")
+    assert (ended.code, ended.err) == (130, STOPPING)
+    assert ended.out == "Run <id> was stopped: 2 canceled in <time>\n"
+    assert recorded(stopped) == ([("CANCELED",)], [("first", "CANCELED"), ("second", "CANCELED")])
 
 
-def test_a_second_signal_while_functions_are_imported(
-    execute: Callable[..., subprocess.Popen[str]], files: Path
-) -> None:
-    wait_in(files, IMPORTING)
-    process = execute()
-    until(process, "waiting\n")
-    process.send_signal(signal.SIGINT)
-    until(process, STOPPING)
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
-    assert (process.returncode, out, err.strip()) == (130, "", "")
+def test_a_second_signal_while_functions_are_imported(cli: Any, stopped: Path) -> None:
+    (stopped / "stopped.py").write_text(f"{STOPPED}\n\ntwice(1)\n", encoding="utf-8")
+    ended = cli("execute", "-q")
+    assert (ended.code, ended.out) == (130, "")
+    assert recorded(stopped) == ([], [])
 
 
-def test_a_debugger_opens_where_a_task_raises(
-    execute: Callable[..., subprocess.Popen[str]], files: Path
-) -> None:
-    process = execute("--pdb", "-q", *FAILING)
-    out, err = process.communicate("p 'rate', rate\nup\np 'features', features\nq\n", timeout=60)
-    assert process.returncode == 1
-    assert "-> raise ValueError(f" in out
-    assert "(Pdb) ('rate', -21)\n" in out
-    assert "(Pdb) ('features', 21)\n" in out
-    assert " failed: 2 completed, 1 failed, 1 abandoned in " in out
-    assert "runner/execution" not in err
+def test_no_scenario_follows_a_signal(cli: Any, stopped: Path, write: Any) -> None:
+    write({"more.toml": "[SCENARIO.r]\ntasks = ['first']\n[SCENARIO.s]\ntasks = ['first']\n"})
+    ended = cli("execute", "runner.toml", "more.toml", "-q", "--all")
+    assert (ended.code, ended.out) == (130, "Run <id> completed: 1 completed in <time>\n")
+
+
+def process(*options: str, **more: Any) -> subprocess.CompletedProcess[str]:
+    """Execute in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "runner", "execute", *options],
+        capture_output=True,
+        encoding="utf-8",
+        timeout=60,
+        check=False,
+        **more,
+    )
+
+
+@pytest.mark.parametrize(("function", "code"), [("twice", 130), ("terminated", 143)])
+def test_how_a_stopped_process_ends(stopped: Path, function: str, code: int) -> None:
+    assert process("--set", f"TASK.first.function=stopped.{function}").returncode == code
+
+
+def test_a_debugger_opens_where_a_task_raises(files: Path) -> None:
+    commands = "p 'rate', rate\nup\np 'features', features\nq\n"
+    ended = process("--pdb", "-q", *FAILING, input=commands)
+    assert ended.returncode == 1
+    assert "-> raise ValueError(f" in ended.stdout
+    assert "(Pdb) ('rate', -21)\n" in ended.stdout
+    assert "(Pdb) ('features', 21)\n" in ended.stdout
+    assert " failed: 2 completed, 1 failed, 1 abandoned in " in ended.stdout
+    assert "runner/execution" not in ended.stderr
 
 
 def test_a_bar_on_a_terminal(files: Path) -> None:

@@ -110,10 +110,6 @@ error[RUN304]: `algos.f.train` needs 3 arguments, [TASK.clean] gives 2
             """
 error[RUN203]: tasks form a cycle: clean -> train -> clean
  --> pipeline.toml:4:7
-  |
-4 | [TASK.clean]
-  |       ^^^^^
-  |
   = note: clean writes `clean_data` (pipeline.toml:6:13), which train reads
   = note: train writes `rwa` (pipeline.toml:9:1), which clean reads
 """,

@@ -110,6 +110,37 @@ def test_places(key: KeyPath, on_key: bool, found: Place | None) -> None:
     assert Places(document).of(key, on_key=on_key) == found
 
 
+FREE = layer(
+    "free.toml",
+    '[TASK.a]\nowner = "me"\nproperties = {team = "us"}\n'
+    '[SCENARIO.s.comparators]\nx = "m.f"\ny = ["m.f", "m.g"]\n',
+)
+
+
+@pytest.mark.parametrize(
+    ("key", "on_key", "found"),
+    [
+        pytest.param(("TASK", "a", "team"), True, place("free.toml", 3, 15, 19), id="in-the-table"),
+        pytest.param(
+            ("TASK", "a", "properties", "owner"), False, place("free.toml", 2, 9, 13),
+            id="beside-it",
+        ),
+        pytest.param(
+            ("SCENARIO", "s", "comparators", "x", 0), False, place("free.toml", 5, 5, 10),
+            id="the-only-item-of-a-list-that-is-not-written",
+        ),
+        pytest.param(
+            ("SCENARIO", "s", "comparators", "y", 1), False, place("free.toml", 6, 13, 18),
+            id="item",
+        ),
+    ],
+)  # fmt: skip
+def test_places_of_what_may_be_written_in_two_ways(
+    key: KeyPath, on_key: bool, found: Place
+) -> None:
+    assert Places(Document((FREE,))).of(key, on_key=on_key) == found
+
+
 def test_what_the_builder_says_has_no_place() -> None:
     assert Places(Document((BUILT,))).of(("TASK", "a", "timeout")) is None
 
@@ -138,6 +169,13 @@ def test_a_value_that_overrides_others_names_their_places() -> None:
     (related,) = Places(Document((BUILT, LOW, HIGH))).located(diagnostic).related
     assert related.message == "high.toml:2 overrides what is written below it"
     assert related.place == place("low.toml", 3, 10, 20)
+
+
+def test_an_override_is_named_without_a_line() -> None:
+    diagnostic = Diagnostic(code="RUN116", message="m", key=("TASK", "a", "retries"))
+    low = layer("low.toml", "[TASK.a]\nretries = 1\n")
+    (related,) = Places(Document((low, SET))).located(diagnostic).related
+    assert related.message == "--set TASK.a.retries=3 overrides what is written below it"
 
 
 def test_a_place_that_is_known_is_kept() -> None:

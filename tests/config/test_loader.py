@@ -1006,8 +1006,73 @@ def test_a_bad_value_of_the_environment_is_told_once_and_never_shown(
         pytest.param(
             "[PIPELINE.a]",
             "PIPELINE: error[RUN102]: unknown section `PIPELINE` "
-            "(sections are RUNNER, TAIPY, JOB, CORE, CHECK, DATA_NODE, TASK, SCENARIO)",
+            "(what was a pipeline is a sequence: [SCENARIO.<id>.sequences])",
+            id="section-of-an-old-taipy",
+        ),
+        pytest.param(
+            "[settings.a]",
+            "settings: error[RUN102]: unknown section `settings` (there are [RUNNER], [TAIPY], "
+            "[JOB], [CORE], [CHECK], [DATA_NODE.<id>], [TASK.<id>], [SCENARIO.<id>])",
             id="unknown-section",
+        ),
+        pytest.param(
+            "['TASK.t']\nfunction = 'm.f'",
+            "TASK.t: error[RUN102]: unknown section `TASK.t` (write [TASK.t], without quotes)",
+            id="quoted-header",
+        ),
+        pytest.param(
+            "[TASK]\nfunction = 'm.f'\ninputs = ['a']\n[SCENARIO.s]\ntasks = ['t']",
+            "TASK.function: error[RUN105]: `function`, `inputs` under `[TASK]`, which has no id "
+            "(write [TASK.<id>] above)",
+            id="section-without-an-id",
+        ),
+        pytest.param(
+            "[TASK.t.fast]\nfunction = 'm.f'\n[SCENARIO.s]\ntasks = ['t.fast']",
+            'TASK.t.fast: error[RUN115]: "t.fast" is no id: it has a dot '
+            "(for example [TASK.t_fast])",
+            id="id-with-a-dot",
+        ),
+        pytest.param(
+            "[DATA_NODE.a.csv]\npath = 'a.csv'",
+            'DATA_NODE.a.csv: error[RUN115]: "a.csv" is no id: it has a dot '
+            '(write storage_type = "csv" under [DATA_NODE.a])',
+            id="storage-type-as-a-section",
+        ),
+        pytest.param(
+            "[DATA_NODE.a]\nstorage_type = 'pandas.CSVDataset'",
+            "DATA_NODE.a.storage_type: error[RUN401]: unknown storage type "
+            '"pandas.CSVDataset" (did you mean `csv`?)',
+            id="dataset-for-a-storage-type",
+        ),
+        pytest.param(
+            "[DATA_NODE.a]\nstorage_type = 'postgres'",
+            'DATA_NODE.a.storage_type: error[RUN401]: unknown storage type "postgres" '
+            "(did you mean `sql_table`?)",
+            id="server-for-a-storage-type",
+        ),
+        pytest.param(
+            "[TASK.t]\nfunc = 'm.f'",
+            "TASK.t.func: error[RUN103]: unknown key `func` in `[TASK.t]` "
+            "(did you mean `function`?)",
+            id="other-word-for-a-function",
+        ),
+        pytest.param(
+            f"{TASK}retry = 3",
+            "TASK.t.retry: warning[RUN103]: unknown key `retry` in `[TASK.t]`, kept as a property "
+            "(did you mean `retries`? If not, free keys can go under [TASK.t.properties])",
+            id="other-word-for-a-key",
+        ),
+        pytest.param(
+            f"{TASK}depends_on = ['a']",
+            "TASK.t.depends_on: warning[RUN103]: unknown key `depends_on` in `[TASK.t]`, kept as "
+            "a property (what runs first follows from `inputs` and `outputs`)",
+            id="order-of-tasks",
+        ),
+        pytest.param(
+            f"{TASK}scope = 'GLOBAL'",
+            "TASK.t.scope: warning[RUN103]: unknown key `scope` in `[TASK.t]`, kept as a property "
+            "(it is a key of [DATA_NODE.<id>])",
+            id="key-of-another-section",
         ),
         pytest.param(
             "mode = 'standalone'",
@@ -1064,7 +1129,7 @@ def test_a_bad_value_of_the_environment_is_told_once_and_never_shown(
         pytest.param(
             "[DATA_NODE.a]\nhas_header = true",
             "DATA_NODE.a.has_header: error[RUN403]: `has_header` means nothing to storage type "
-            "`pickle` (it is a key of csv, excel)",
+            "`pickle` (it is a key of csv, excel: write a `storage_type`)",
             id="key-of-another-storage-type",
         ),
         pytest.param(
@@ -1072,7 +1137,8 @@ def test_a_bad_value_of_the_environment_is_told_once_and_never_shown(
         ),
         pytest.param(
             "[[TASK.t]]\nfunction = 'm.f'",
-            "TASK.t: error[RUN105]: expected a table `[TASK.t]`, got a list",
+            "TASK.t: error[RUN105]: expected a table `[TASK.t]`, got a list "
+            "(write [TASK.t], in single brackets)",
             id="list-of-tables",
         ),
         pytest.param(

@@ -19,6 +19,8 @@ from runner.config.parser import (
 )
 from runner.diagnostics import Diagnostic, Place, Position
 
+NO_VALUE = "write a value, or leave out the key"
+
 
 def refused(text: str) -> Diagnostic:
     with pytest.raises(UnreadableFileError, match=r"\w") as caught:
@@ -115,8 +117,8 @@ def test_a_named_pipe_does_not_block(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message", "hint", "line", "column"),
     [
-        pytest.param("a = ", "invalid value", None, 1, 5, id="no-value"),
-        pytest.param("a = 1\r\nb = \r\n", "invalid value", None, 2, 5, id="carriage-returns"),
+        pytest.param("a = ", "invalid value", NO_VALUE, 1, 5, id="no-value"),
+        pytest.param("a = 1\r\nb = \r\n", "invalid value", NO_VALUE, 2, 5, id="carriage-returns"),
         pytest.param(
             '{"JOB": {"mode": "standalone"}}',
             "invalid statement",

@@ -27,6 +27,7 @@ from runner.config.structure import coerce_free, describe, misspelt_types, struc
 from runner.config.values import BadValueError
 from runner.diagnostics import KeyPath
 
+WORKERS_HINT = '"auto" stands for all cores'
 TIMEDELTA_HINT = 'days, hours, minutes, seconds in this order: "1d2h30m15s"'
 AS_TEXT = 'a text of days, hours, minutes, seconds: "1h30m"'
 MODES = "development, standalone, cluster"
@@ -155,24 +156,24 @@ def test_a_key_accepts(cls: type, key: str, raw: Any, value: object) -> None:
             id="no-workers",
         ),
         pytest.param(
-            JobConfig, "max_nb_of_workers", True, "RUN105", "expected int, got true", None,
+            JobConfig, "max_nb_of_workers", True, "RUN105", "expected int, got true", WORKERS_HINT,
             id="a-bool-is-no-int",
         ),
         pytest.param(
-            JobConfig, "max_nb_of_workers", 2.0, "RUN105", "expected int, got 2.0", None,
+            JobConfig, "max_nb_of_workers", 2.0, "RUN105", "expected int, got 2.0", WORKERS_HINT,
             id="a-float-is-no-int",
         ),
         pytest.param(
             JobConfig, "max_nb_of_workers", "eight:int", "RUN106", 'expected int, got "eight"',
-            None, id="bad-typed-int",
+            WORKERS_HINT, id="bad-typed-int",
         ),
         pytest.param(
-            JobConfig, "max_nb_of_workers", "eight", "RUN105", 'expected int, got "eight"', None,
-            id="text-for-an-int",
+            JobConfig, "max_nb_of_workers", "eight", "RUN105", 'expected int, got "eight"',
+            WORKERS_HINT, id="text-for-an-int",
         ),
         pytest.param(
             JobConfig, "max_nb_of_workers", "8:float", "RUN105", 'expected int, got "8:float"',
-            None, id="another-type",
+            WORKERS_HINT, id="another-type",
         ),
         pytest.param(
             JobConfig, "max_nb_of_workers", "8:itn", "RUN107",
@@ -199,7 +200,7 @@ def test_a_key_accepts(cls: type, key: str, raw: Any, value: object) -> None:
             TIMEDELTA_HINT, id="text-for-a-timedelta",
         ),
         pytest.param(
-            CheckConfig, "strict", 1, "RUN105", "expected bool, got 1", None,
+            CheckConfig, "strict", 1, "RUN105", "expected bool, got 1", "write true or false",
             id="an-int-is-no-bool",
         ),
         pytest.param(
@@ -232,8 +233,8 @@ def test_a_key_accepts(cls: type, key: str, raw: Any, value: object) -> None:
         ),
         pytest.param(
             TaskConfig, "function", "f", "RUN106",
-            'expected a dotted name like "package.module.name", got "f"', None,
-            id="function-without-module",
+            'expected a dotted name like "package.module.name", got "f"',
+            'name its module too: "module.f"', id="function-without-module",
         ),
         pytest.param(
             TaskConfig, "function", "8:int", "RUN105",
@@ -270,7 +271,7 @@ def test_a_key_accepts(cls: type, key: str, raw: Any, value: object) -> None:
             "expected timedelta, got a huge integer", None, id="huge-timedelta",
         ),
         pytest.param(
-            TaskConfig, "timeout", "0s", "RUN116", 'expected at least 0.000001s, got "0s"', None,
+            TaskConfig, "timeout", "0s", "RUN116", 'expected more than 0s, got "0s"', None,
             id="no-time-at-all",
         ),
         pytest.param(
@@ -311,6 +312,53 @@ def test_a_key_accepts(cls: type, key: str, raw: Any, value: object) -> None:
         pytest.param(
             STORAGES["excel"], "sheet_name", 1, "RUN105", "expected str, got 1", None, id="sheet"
         ),
+        pytest.param(
+            STORAGES["csv"], "exposed_type", "Row", "RUN116",
+            'expected one of pandas, numpy, polars, records, a class, got "Row"',
+            'a class is named with its module: "module.Row"', id="class-without-module",
+        ),
+        pytest.param(
+            STORAGES["json"], "path", " ", "RUN116", 'expected a path, got " "', None,
+            id="blank-path",
+        ),
+        pytest.param(
+            STORAGES["json"], "path", "https://me:hunter2@h/a.json", "RUN116",
+            "expected a path, got a URL", 'storage_type = "generic" reads what is no file',
+            id="url-for-a-path",
+        ),
+        pytest.param(
+            STORAGES["json"], "default_path", "s3://bucket/a.json", "RUN116",
+            "expected a path, got a URL", 'storage_type = "s3_object" reads what is no file',
+            id="bucket-for-a-path",
+        ),
+        pytest.param(
+            STORAGES["csv"], "encoding", "utf-9", "RUN116",
+            'expected an encoding that Python knows, got "utf-9"', 'such as "utf-8"',
+            id="encoding",
+        ),
+        pytest.param(
+            TaskConfig, "inputs", "a, b", "RUN105", 'expected a list of ids, got "a, b"',
+            'write ["a", "b"]', id="commas-in-a-text",
+        ),
+        pytest.param(
+            TaskConfig, "retries", "${N}", "RUN105", 'expected int, got "${N}"',
+            'a variable of the environment is written "ENV[NAME]"', id="variable-of-a-shell",
+        ),
+        pytest.param(
+            TaskConfig, "function", "m.f:fonction", "RUN107",
+            'expected a type after the colon, got "fonction"',
+            'did you mean "m.f:function"?', id="misspelt-function-suffix",
+        ),
+        pytest.param(
+            TaskConfig, "function", "./src/m.py:f", "RUN106",
+            'expected a dotted name like "package.module.name", got "./src/m.py:f"',
+            'write "src.m.f"', id="path-of-a-function",
+        ),
+        pytest.param(
+            TaskConfig, "function", "m.f()", "RUN106",
+            'expected a dotted name like "package.module.name", got "m.f()"', 'write "m.f"',
+            id="call-of-a-function",
+        ),
     ],
 )  # fmt: skip
 def test_a_key_refuses(
@@ -334,7 +382,7 @@ def test_a_key_refuses(
             TaskConfig, "inputs", ["a:SECTON", "b:int"],
             [
                 (("inputs", 0), "RUN107", 'expected a type after the colon, got "SECTON"'),
-                (("inputs", 1), "RUN106", 'expected int, got "b"'),
+                (("inputs", 1), "RUN105", 'expected an id, got "b:int"'),
             ],
             id="typed-ids",
         ),

@@ -67,6 +67,13 @@ properties = st.dictionaries(texts, free, max_size=2)
 id_tuples = st.lists(ids, max_size=3).map(tuple)
 text_tuples = st.lists(texts, max_size=2).map(tuple)
 
+paths = texts.filter(lambda text: text.strip() and "://" not in text)
+OF_NAMES: Mapping[str, st.SearchStrategy[Any]] = {
+    "path": st.none() | paths,
+    "default_path": st.none() | paths,
+    "sqlite_folder_path": st.none() | paths,
+    "encoding": st.sampled_from(["utf-8", "latin-1"]),
+}
 OF_FIELDS: Mapping[Any, st.SearchStrategy[Any]] = {
     str: texts,
     str | None: st.none() | texts,
@@ -86,7 +93,7 @@ def options_of(cls: type[StorageOptions]) -> st.SearchStrategy[StorageOptions]:
     values = {}
     types = get_type_hints(cls)
     for field in attrs.fields(cls):
-        values[field.name] = OF_FIELDS[types[field.name]]
+        values[field.name] = OF_NAMES.get(field.name, OF_FIELDS[types[field.name]])
         if CHOICES in field.metadata:
             values[field.name] = st.sampled_from([field.default, *field.metadata[CHOICES]])
     return st.builds(cls, **values)
@@ -164,7 +171,7 @@ configs = st.builds(
     ),
     core=st.builds(
         CoreConfig,
-        storage_folder=texts,
+        storage_folder=paths,
         durability=st.sampled_from(Durability),
         properties=properties,
     ),

@@ -363,6 +363,12 @@ def test_resolve_follows_packages(project: Project, name: str, text: str) -> Non
         pytest.param("pkg.tra.f", "there is `pkg/training.py`", id="longer"),
         pytest.param("pkg.claen", "did you mean `clean`?", id="submodule-as-name"),
         pytest.param("pkg.clean", "did you mean `pkg.clean.clean`?", id="one-function"),
+        pytest.param("m.clean", "did you mean `pkg.clean.clean`?", id="in-another-module"),
+        pytest.param("m.Model.clean", None, id="no-method-of-another-module"),
+        pytest.param("m.py.train", "name the module without `.py`", id="file-name"),
+        pytest.param(
+            "app.m.train", "names start inside of `app`: leave it out", id="application-path"
+        ),
         pytest.param(
             "pkg.training", "name a function of it: `pkg.training.<function>`", id="no-function"
         ),

@@ -83,10 +83,9 @@ def test_a_folder_of_the_users_keeps_its_mode(tmp_path: Path) -> None:
 def test_what_was_recorded_is_there_when_it_is_opened_again(folder: Path, store: Store) -> None:
     run = store.begin_run("s", "development", 5.0)
     store.record(
-        run,
         [
-            JobRow("t", "FAILED", 2, 6.0, 0.5, "RUN601 bad"),
-            JobRow("u", "ABANDONED", 0, *[None] * 3),
+            JobRow(run, "t", "FAILED", 2, 6.0, 0.5, "RUN601 bad"),
+            JobRow(run, "u", "ABANDONED", 0, *[None] * 3),
         ],
         [NodeRow("global/a", "task", run, "t", 6.5)],
     )
@@ -120,10 +119,10 @@ def test_the_last_writer_counts(store: Store) -> None:
 
 
 def test_a_record_that_fails_records_nothing(folder: Path, store: Store) -> None:
+    run = store.begin_run("s", "development", 5.0)
     with pytest.raises(SetupError, match=r"NOT NULL constraint failed: jobs\.status"):
         store.record(
-            store.begin_run("s", "development", 5.0),
-            [JobRow("t", None, 1, 1.0, 1.0, None)],  # type: ignore[arg-type]  # that is the point
+            [JobRow(run, "t", None, 1, 1.0, 1.0, None)],  # type: ignore[arg-type]  # that is the point
             [NodeRow("a", "user", None, None, 2.0)],
         )
 
@@ -191,7 +190,7 @@ def test_many_write_at_once(folder: Path, store: Store) -> None:
             run = other.begin_run("s", "development", float(number))
             for index in range(10):
                 node = NodeRow(f"{number}-{index}", "user", None, None, 1.0)
-                other.record(run, [JobRow("t", "COMPLETED", 1, 1.0, 1.0, None)], [node])
+                other.record([JobRow(run, "t", "COMPLETED", 1, 1.0, 1.0, None)], [node])
 
     assert together(4, write) == []
     assert len(store.data_nodes()) == 40

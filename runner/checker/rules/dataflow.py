@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+
+import attrs
 
 from runner import graph
 from runner.config.model import UNSET, Config, DataNodeConfig, Scope, TaskConfig
@@ -13,19 +15,40 @@ MOST_SHOWN = 12
 """How many tasks of a cycle are written out."""
 
 
-def cycles(config: Config) -> Iterator[Diagnostic]:
+@attrs.frozen
+class Flow:
+    """Who writes what among tasks that run together.
+
+    Attributes:
+        scenario: the scenario's id.
+        tasks: its tasks.
+        writers: data node id -> the tasks that write it.
+    """
+
+    scenario: str
+    tasks: Sequence[TaskConfig]
+    writers: Mapping[str, Sequence[str]]
+
+
+def flows(config: Config) -> list[Flow]:
+    """That of each scenario."""
+    return [Flow(name, tasks, _writers(tasks)) for name, tasks in task_groups(config).items()]
+
+
+def cycles(config: Config, flows: Sequence[Flow]) -> Iterator[Diagnostic]:
     """The tasks of a scenario can be put in an order."""
     told: set[frozenset[str]] = set()
-    for tasks in task_groups(config).values():
-        producers = _producers(tasks)
+    for flow in flows:
+        writers = flow.writers
         before = {
             task.id: [
-                producer
+                writer
                 for node_id in task.inputs
-                for producer in producers.get(node_id, ())
-                if producer != task.id  # RUN209 tells those
+                if node_id in writers
+                for writer in writers[node_id]
+                if writer != task.id  # RUN209 tells those
             ]
-            for task in tasks
+            for task in flow.tasks
         }
         for cycle in graph.cycles(before):
             if frozenset(cycle) not in told:
@@ -33,11 +56,13 @@ def cycles(config: Config) -> Iterator[Diagnostic]:
                 yield _cycle(cycle, config)
 
 
-def multiple_producers(config: Config) -> Iterator[Diagnostic]:
+def multiple_producers(config: Config, flows: Sequence[Flow]) -> Iterator[Diagnostic]:
     """In a scenario, one task writes a data node."""
     told: set[tuple[str, str]] = set()
-    for tasks in task_groups(config).values():
-        for node_id, writers in _producers(tasks).items():
+    for flow in flows:
+        for node_id, writers in flow.writers.items():
+            if len(writers) == 1:
+                continue
             first, *others = dict.fromkeys(writers)
             for other in others:
                 if node_id in config.tasks[other].inputs:  # RUN209 tells that
@@ -79,29 +104,32 @@ def inputs_written_too(config: Config) -> Iterator[Diagnostic]:
                 )
 
 
-def inputs_without_source(config: Config) -> Iterator[Diagnostic]:
+def inputs_without_source(config: Config, flows: Sequence[Flow]) -> Iterator[Diagnostic]:
     """What a task reads is written by a task of its scenario, or has a value from elsewhere."""
     if any(key[0] == "TASK" or "tasks" in key for key in config.unread):
         return  # an output that could not be read may be the source
     incomplete = config.incomplete()
     told: set[KeyPath] = set()
-    for scenario_id, tasks in task_groups(config).items():
-        producers = _producers(tasks)
-        if _is_misspelt(scenario_id, producers, config):
+    for flow in flows:
+        if _is_misspelt(flow, config):
             continue  # what was meant may be the source
-        for task in tasks:
+        for task in flow.tasks:
             for index, node_id in enumerate(task.inputs):
-                node = None if node_id in producers else config.data_nodes.get(node_id)
+                if node_id in flow.writers:
+                    continue
+                node = config.data_nodes.get(node_id)
                 if node is None or has_source(node) or ("DATA_NODE", node_id) in incomplete:
                     continue
                 key = ("TASK", task.id, "inputs", index)
                 if key not in told:
                     told.add(key)
-                    yield _without_source(key, node_id, scenario_id)
+                    yield _without_source(key, node_id, flow.scenario)
 
 
 def empty_scenarios(config: Config) -> Iterator[Diagnostic]:
     """A scenario has tasks."""
+    if ("SCENARIO",) in config.unread:
+        return
     incomplete = config.incomplete()
     for scenario in config.scenarios.values():
         if not scenario.tasks and ("SCENARIO", scenario.id) not in incomplete:
@@ -113,8 +141,10 @@ def empty_scenarios(config: Config) -> Iterator[Diagnostic]:
 def cycle_scope_without_frequency(config: Config) -> Iterator[Diagnostic]:
     """A CYCLE data node is in scenarios that belong to a cycle."""
     shared = {node.id for node in config.data_nodes.values() if node.scope is Scope.CYCLE}
+    incomplete = config.incomplete()
     for scenario in config.scenarios.values():
-        if scenario.frequency is not None or not shared:
+        is_unread = ("SCENARIO", scenario.id, "frequency") in incomplete
+        if scenario.frequency is not None or is_unread or not shared:
             continue
         for node_id in _nodes_of(_tasks_of(config, scenario.tasks)):
             if node_id in shared:
@@ -161,19 +191,22 @@ def _nodes_of(tasks: Sequence[TaskConfig]) -> Iterator[str]:
         yield from task.outputs
 
 
-def _producers(tasks: Sequence[TaskConfig]) -> dict[str, list[str]]:
-    producers: dict[str, list[str]] = {}
+def _writers(tasks: Sequence[TaskConfig]) -> dict[str, list[str]]:
+    writers: dict[str, list[str]] = {}
     for task in tasks:
         for node_id in task.outputs:
-            producers.setdefault(node_id, []).append(task.id)
-    return producers
+            if node_id in writers:
+                writers[node_id].append(task.id)
+            else:
+                writers[node_id] = [task.id]
+    return writers
 
 
-def _is_misspelt(scenario_id: str, produced: Iterable[str], config: Config) -> bool:
+def _is_misspelt(flow: Flow, config: Config) -> bool:
     """Whether a scenario has a task, or one of its tasks an output, that leads nowhere."""
-    scenario = config.scenarios.get(scenario_id)
+    scenario = config.scenarios.get(flow.scenario)
     unknown_task = scenario is not None and not config.tasks.keys() >= set(scenario.tasks)
-    return unknown_task or not config.data_nodes.keys() >= set(produced)
+    return unknown_task or not config.data_nodes.keys() >= flow.writers.keys()
 
 
 def _second_producer(task: TaskConfig, node_id: str, first: TaskConfig) -> Diagnostic:

@@ -9,10 +9,14 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from runner.config.model import Config, DataNodeConfig, Section
+from runner.config.model import Config, DataNodeConfig, Section, TaskConfig
 from runner.config.options import REQUIRED_KEYS, STORAGE_TYPES, DatabaseOptions, GenericOptions
 from runner.config.values import is_secret_key
 from runner.diagnostics import Diagnostic, KeyPath
+from runner.suggestions import nearest
+
+MOST_SUGGESTED: Final = 10
+"""Tasks without a function for which the nearest is looked for, which takes time."""
 
 _MAY_HOLD_SECRETS: Final[Mapping[str, tuple[str, ...]]] = {
     storage_type: tuple(
@@ -28,11 +32,12 @@ _MAY_HOLD_SECRETS: Final[Mapping[str, tuple[str, ...]]] = {
 def missing_keys(config: Config) -> Iterator[Diagnostic]:
     """A task has a function; a data node has what its storage type needs."""
     incomplete = config.incomplete()
-    for task in config.tasks.values():
+    lacking = (task for task in config.tasks.values() if task.function is None)
+    for index, task in enumerate(lacking):
         key: KeyPath = ("TASK", task.id)
-        is_unread = key in config.unread or (*key, "function") in incomplete
-        if task.function is None and not is_unread:
-            yield _missing(key, "function", 'function = "package.module.name"')
+        if key not in config.unread and (*key, "function") not in incomplete:
+            hint = _meant_task(task, config) if index < MOST_SUGGESTED else None
+            yield _missing(key, "function", hint or 'function = "package.module.name"')
     for node in config.data_nodes.values():
         key = ("DATA_NODE", node.id)
         for name in _missing_options(node):
@@ -70,6 +75,13 @@ def _properties(config: Config) -> Iterator[tuple[KeyPath, Mapping[str, Any]]]:
         for record in records.values():
             if record.properties:
                 yield (name, record.id, "properties"), record.properties
+
+
+def _meant_task(task: TaskConfig, config: Config) -> str | None:
+    """The task that another layer was meant to override."""
+    whole = [each.id for each in config.tasks.values() if each.function is not None]
+    meant = None if task.inputs or task.outputs else nearest(task.id, whole)
+    return f"did you mean [TASK.{meant}]?" if meant else None
 
 
 def _missing_options(node: DataNodeConfig) -> Iterator[str]:

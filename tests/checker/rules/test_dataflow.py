@@ -6,7 +6,7 @@ import attrs
 import pytest
 
 from runner.checker.check import check
-from runner.checker.rules.dataflow import MOST_SHOWN, cycles, has_source, multiple_producers
+from runner.checker.rules.dataflow import MOST_SHOWN, cycles, flows, has_source, multiple_producers
 from runner.config.loader import Loaded
 from runner.config.model import Config, DataNodeConfig, TaskConfig
 from runner.config.references import FunctionRef
@@ -84,7 +84,8 @@ def test_cycles(found: Callable[[str], list[str]], text: str, expected: list[str
 
 def test_a_cycle_tells_each_of_its_edges(loaded: Callable[[str], Loaded]) -> None:
     text = nodes("ab") + task("x", "a", "b") + task("y", "b", "a")
-    (diagnostic,) = cycles(loaded(text).config)
+    config = loaded(text).config
+    (diagnostic,) = cycles(config, flows(config))
     assert diagnostic.on_key
     assert diagnostic.related == (
         Related(message="x writes `b`, which y reads", key=("TASK", "x", "outputs", 0)),
@@ -106,7 +107,7 @@ def test_a_long_cycle_is_told_in_short() -> None:
             for i in range(count)
         },
     )
-    (diagnostic,) = cycles(config)
+    (diagnostic,) = cycles(config, flows(config))
     path = " -> ".join(f"t{i}" for i in range(MOST_SHOWN))
     assert diagnostic.message == f"tasks form a cycle: {path} -> (99,988 more) -> t0"
     assert len(diagnostic.related) == MOST_SHOWN
@@ -158,7 +159,8 @@ def test_producers(found: Callable[[str], list[str]], text: str, expected: list[
 
 def test_a_second_producer_shows_the_first(loaded: Callable[[str], Loaded]) -> None:
     text = nodes("ab") + task("x", "", "ba") + task("y", "", "a")
-    (diagnostic,) = multiple_producers(loaded(text).config)
+    config = loaded(text).config
+    (diagnostic,) = multiple_producers(config, flows(config))
     assert diagnostic.related == (
         Related(message="`x` writes it here", key=("TASK", "x", "outputs", 1)),
     )

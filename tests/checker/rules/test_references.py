@@ -84,6 +84,28 @@ def test_ids_that_are_declared(found: Callable[[str], list[str]]) -> None:
         ),
         pytest.param(
             '["raw"]',
+            '["DATA_NODE.raw"]',
+            [
+                (
+                    "TASK.clean.inputs.0: error[RUN201]: unknown data node `DATA_NODE.raw` "
+                    "(did you mean `raw`?)"
+                )
+            ],
+            id="with-its-section",
+        ),
+        pytest.param(
+            '["raw"]',
+            '["r\u0430w"]',
+            [
+                (
+                    "TASK.clean.inputs.0: error[RUN201]: unknown data node `r\u0430w` "
+                    "(did you mean `raw`? `\u0430` is U+0430)"
+                )
+            ],
+            id="letter-that-looks-alike",
+        ),
+        pytest.param(
+            '["raw"]',
             '["raw", "publish"]',
             [
                 (
@@ -275,3 +297,27 @@ def test_nothing_follows_from_what_could_not_be_read(
     found: Callable[[str], list[str]], text: str, expected: list[str]
 ) -> None:
     assert found(text) == expected
+
+
+def test_a_path_leads_to_the_data_node_that_has_it(found: Callable[[str], list[str]]) -> None:
+    text = GOOD.replace("default_data = 1", 'path = "raw.p"').replace('["raw"]', '["raw.p"]')
+    assert found(text) == [
+        "TASK.clean.inputs.0: error[RUN201]: unknown data node `raw.p` (did you mean `raw`?)"
+    ]
+    text = GOOD.replace("default_data = 1", 'path = "in/rows.p"').replace(
+        '["raw"]', '["in/rows.p"]'
+    )
+    assert found(text) == [
+        (
+            "TASK.clean.inputs.0: error[RUN201]: unknown data node `in/rows.p` "
+            "(name a data node; `raw` has this path)"
+        )
+    ]
+
+
+def test_the_nearest_is_looked_for_only_so_often(found: Callable[[str], list[str]]) -> None:
+    unknown = [f"nod{index}" for index in range(60)]
+    text = "".join(f"[DATA_NODE.node{index}]\n" for index in range(60))
+    told = found(f"{text}[TASK.t]\nfunction = 'm.f'\ninputs = {unknown}\n")
+    assert len(told) == 60
+    assert sum("did you mean" in each for each in told) == 50

@@ -9,6 +9,16 @@ import pytest
     ("text", "expected"),
     [
         pytest.param(
+            "[TASK.train]\nfunction = 'm.f'\n[TASK.tarin]\nretries = 3\n",
+            [
+                (
+                    "TASK.tarin: error[RUN104]: `[TASK.tarin]` has no `function` "
+                    "(did you mean [TASK.train]?)"
+                )
+            ],
+            id="misspelt-override",
+        ),
+        pytest.param(
             "[TASK.t]\n",
             [
                 (

@@ -1,0 +1,5 @@
+"""Reports of a model."""
+
+from reports.tables import table
+
+__all__ = ["table"]
