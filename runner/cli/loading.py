@@ -17,9 +17,10 @@ from runner.cli.depth import Depth
 from runner.cli.options import Common
 from runner.cli.rendering import Source, file_source, show_diagnostics
 from runner.config.document import Places
-from runner.config.loader import Loaded, find_config, load
+from runner.config.loader import Loaded, load
 from runner.config.model import Config
 from runner.config.pauses import collector_paused
+from runner.config.sources import find_config
 from runner.diagnostics import Diagnostic, Place, has_errors
 from runner.errors import ConfigError, UsageError
 from runner.functions.modules import modules_of

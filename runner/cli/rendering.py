@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 import sys
-import tempfile
-import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -124,6 +122,9 @@ def render_error(error: RunnerError, paint: Paint) -> str:
 
 def show_bug(error: Exception, arguments: Iterable[str]) -> None:
     """Print that runner itself has failed, and write the details where they can be sent from."""
+    import tempfile
+    import traceback
+
     details = "".join(traceback.format_exception(error))
     paint = painter(sys.stderr)
     print(

@@ -21,8 +21,6 @@ from typing import Any, Final
 import runner
 from runner.config.document import Layer
 
-LEAST: Final = 200_000
-"""Characters of TOML below which loading again costs less than keeping."""
 MOST_KEPT: Final = 8
 """Files of one cache folder."""
 
@@ -53,9 +51,8 @@ _STORAGE_FOLDER: Final = re.compile(r"^\s*storage_folder\s*=\s*[\"']([^\"'\n]*)[
 
 
 def is_kept(layers: Sequence[Layer]) -> bool:
-    """Whether a config is worth keeping and may be: it holds no secret and reads no environment."""
-    texts = [layer.text for layer in layers if layer.text is not None]
-    if sum(map(len, texts)) < LEAST or any(not layer.name for layer in layers):
+    """Whether a config may be kept: it holds no secret and reads no environment."""
+    if any(not layer.name for layer in layers):
         return False
     lowered = [(layer.text or layer.name).lower() for layer in layers]
     return not any(word in text for text in lowered for word in _UNKEPT)

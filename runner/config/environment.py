@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from runner.config.model import EnvRef
+from runner.config.fields import ALL_FIELDS, DEPTH
+from runner.config.model import TAIPY_CORE_KEYS, EnvRef
 from runner.config.values import (
     TYPES,
     BadValueError,
@@ -63,3 +64,36 @@ def _value(text: str, kind: str | None) -> Any:
     # a text that reads like a typed string is escaped, so that it stays a text
     escaped = f"{text}:str"
     return escaped if is_typed(escaped) and (kind == "str" or is_typed(text)) else text
+
+
+def normal_env(env: Mapping[KeyPath, EnvRef], tables: Mapping[str, Any]) -> dict[KeyPath, EnvRef]:
+    """By the key paths at which `writer` writes the values; `default` sections are resolved."""
+    normal: dict[KeyPath, EnvRef] = {}
+    for key, ref in env.items():
+        if len(key) <= DEPTH.get(str(key[0]), 1) or _means_nothing(key, tables):
+            continue
+        if key[0] == "TAIPY":
+            normal[("RUNNER", *key[1:])] = ref
+        elif key == ("JOB", "nb_of_workers"):
+            normal[("JOB", "max_nb_of_workers")] = ref
+        elif key[0] in DEPTH:
+            depth = DEPTH[str(key[0])]
+            is_field = key[depth] in ALL_FIELDS[str(key[0])] or key[depth] == "properties"
+            normal[key if is_field else (*key[:depth], "properties", *key[depth:])] = ref
+        elif key[0] == "RUNNER":
+            normal[key] = ref
+    return normal
+
+
+def _means_nothing(key: KeyPath, tables: Mapping[str, Any]) -> bool:
+    """Whether a key is not a part of the config, or another name of it has the say."""
+    match key:
+        case ("TAIPY", name, *_):
+            return isinstance(own := tables.get("RUNNER"), dict) and name in own
+        case ("JOB", "nb_of_workers"):
+            return "max_nb_of_workers" in tables["JOB"]
+        case ("CORE", name, *_):
+            return name in TAIPY_CORE_KEYS
+        case ("DATA_NODE" | "TASK" | "SCENARIO", "default", *_):
+            return True
+    return False

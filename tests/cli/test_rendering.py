@@ -59,6 +59,7 @@ ARITY = Diagnostic(
 )
 CYCLE = Diagnostic(
     code="RUN203",
+    on_key=True,
     message="tasks form a cycle: clean -> train -> clean",
     related=(
         Related(message="clean writes `clean_data`, which train reads", place=place(6, 13, 25)),

@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 from runner.config import cache
-from runner.config.loader import Loaded, load
+from runner.config.loader import LARGE, Loaded, load
 
 
 def write_large(folder: Path, more: str = "") -> Path:
     """A config that is large enough to be kept."""
     node = "[DATA_NODE.node_{}]\ndefault_data = [1, 2.5, 'three', 1979-05-27]\nscope = 'GLOBAL'\n"
     text = "".join(node.format(number) for number in range(4000))
-    assert len(text) > cache.LEAST
+    assert len(text) > LARGE
     path = folder / "large.toml"
     path.write_text(text + more, encoding="utf-8")
     return path

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from runner.checker.check import check
 from runner.config.document import Places
-from runner.config.loader import Loaded, find_config, load, load_config
+from runner.config.loader import Loaded, load, load_config
 from runner.config.model import (
     CheckConfig,
     Config,
@@ -45,6 +45,7 @@ from runner.config.options import (
 )
 from runner.config.parser import parse_toml
 from runner.config.references import FunctionRef
+from runner.config.sources import find_config
 from runner.config.writer import write_tables
 from runner.errors import ConfigError
 

@@ -91,6 +91,11 @@ def _is_key(site: Site) -> bool:
     return depth is not None and len(site.key) == depth + 1 and site.name in _KNOWN[site.key[0]]
 
 
+def _has_value(site: Site) -> bool:
+    """Whether it is a key of a section with a value behind it, and no header of its own."""
+    return _is_key(site) and site.mark.key != site.mark.value
+
+
 def _is_id(site: Site) -> bool:
     return len(site.key) == 2 and site.key[0] in _KINDS_OF_ID and site.name != "default"
 
@@ -394,8 +399,7 @@ def drop_id(pipeline: Pipeline, random: Random) -> Planted | None:
         return None
     text = pipeline.texts[site.file]
     found = _HEADER.match(text, text.rfind("\n", 0, site.mark.key[0]) + 1)
-    keys = [key for key in site.value if not isinstance(site.value[key], dict)]
-    if found is None or not keys or found["id"] != site.name:
+    if found is None or not _own_keys(site) or found["id"] != site.name:
         return None
     also = _section(pipeline, site)
     planted = _edited(pipeline.texts, site.file, found.span(), f"[{site.key[0]}]", also)
@@ -403,6 +407,24 @@ def drop_id(pipeline: Pipeline, random: Random) -> Planted | None:
 
 
 # --- Mistakes of ids
+
+
+def drop_header(pipeline: Pipeline, random: Random) -> Planted | None:
+    """The keys of a section fall to the one before."""
+    site = _choose(pipeline, random, lambda site: _is_id(site) and len(_own_keys(site)) > 0)
+    if site is None or not _is_written_once(pipeline, site.key):
+        return None
+    text = pipeline.texts[site.file]
+    found = _HEADER.match(text, text.rfind("\n", 0, site.mark.key[0]) + 1)
+    if found is None or found["rest"]:
+        return None
+    also = _section(pipeline, site)
+    planted = _edited(pipeline.texts, site.file, found.span(), "", also)
+    return _naming(planted, [site.name])
+
+
+def _own_keys(site: Site) -> list[str]:
+    return [key for key in site.value if not isinstance(site.value[key], dict)]
 
 
 def misspell_use(pipeline: Pipeline, random: Random) -> Planted | None:
@@ -473,7 +495,7 @@ def _renamed(pipeline: Pipeline, site: Site, new: str, places: Iterable[str]) ->
 
 
 def swap_type(pipeline: Pipeline, random: Random) -> Planted | None:
-    site = _choose(pipeline, random, lambda site: _is_key(site) and site.name in _SWAPS)
+    site = _choose(pipeline, random, lambda site: _has_value(site) and site.name in _SWAPS)
     return _replaced(pipeline, site, random.choice(_SWAPS[site.name])) if site else None
 
 
@@ -581,7 +603,7 @@ def old_key(pipeline: Pipeline, random: Random) -> Planted | None:
 def remove_output(pipeline: Pipeline, random: Random) -> Planted | None:
     nodes = pipeline.config.data_nodes
     site, ids = _list_of(pipeline, random, "outputs")
-    removable = [each for each in ids if len(ids) > 1 or not has_source(nodes[each])]
+    removable = [each for each in ids if not has_source(nodes[each])]
     if site is None or not removable:
         return None
     removed = random.choice(removable)
@@ -946,6 +968,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "add a section": Kind(add_section, ("RUN102",)),
     "add a top-level key": Kind(add_top_level_key, ("RUN102",)),
     "drop an id": Kind(drop_id, ("RUN105",)),
+    "drop a header": Kind(drop_header, ("RUN101", "RUN103", "RUN201", "RUN202", "RUN403")),
     "misspell an id where it is used": Kind(misspell_use, ("RUN201", "RUN202")),
     "misspell an id where it is declared": Kind(misspell_declaration, ("RUN201", "RUN202")),
     "use an id of another section": Kind(use_id_of_another_section, ("RUN201", "RUN202")),

@@ -173,14 +173,56 @@ _FUNCTIONS: Final[Mapping[str, tuple[str, str]]] = {
     "station.tables.fetch": ("t", "r"),
 }
 """What each function takes and gives: numbers, rows, tables."""
-_ADJECTIVES: Final = (
-    "ancient brisk coastal daily eastern frozen golden humid idle jagged kindred lunar muddy "
-    "northern opaque polar quiet rugged stormy tropical upper vivid windy"
-).split()
-_NOUNS: Final = (
-    "anchor breeze cloud drizzle estuary forecast glacier horizon island jetty kelp lagoon "
-    "monsoon nebula orbit pressure quarry rainfall sunshine thunder upland valley waterfall"
-).split()
+_ADJECTIVES: Final = [
+    "ancient",
+    "brisk",
+    "coastal",
+    "daily",
+    "eastern",
+    "frozen",
+    "golden",
+    "humid",
+    "idle",
+    "jagged",
+    "kindred",
+    "lunar",
+    "muddy",
+    "northern",
+    "opaque",
+    "polar",
+    "quiet",
+    "rugged",
+    "stormy",
+    "tropical",
+    "upper",
+    "vivid",
+    "windy",
+]
+_NOUNS: Final = [
+    "anchor",
+    "breeze",
+    "cloud",
+    "drizzle",
+    "estuary",
+    "forecast",
+    "glacier",
+    "horizon",
+    "island",
+    "jetty",
+    "kelp",
+    "lagoon",
+    "monsoon",
+    "nebula",
+    "orbit",
+    "pressure",
+    "quarry",
+    "rainfall",
+    "sunshine",
+    "thunder",
+    "upland",
+    "valley",
+    "waterfall",
+]
 _SEEDS: Final = """\
 [RUNNER]
 title = "Stations"
