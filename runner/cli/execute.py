@@ -11,6 +11,7 @@ from typing import Any, TextIO
 import attrs
 import click
 
+from runner.cli.documents import Events, runs_document
 from runner.cli.loading import Checked, load_and_check, refuse_errors
 from runner.cli.options import Common, OneOf, common_options, scenario_options, selection_options
 from runner.cli.progress import said, shown_progress
@@ -23,7 +24,6 @@ from runner.errors import ExitCode, RunnerError, UsageError
 from runner.execution.failures import Failure, import_failure
 from runner.execution.importing import UserCodeError
 from runner.execution.lifecycle import JobStatus, SubmissionStatus
-from runner.execution.orchestrator import JobEnd
 from runner.plan.document import SavedPlans, read_plans
 from runner.plan.model import ExecutionPlan
 
@@ -53,10 +53,10 @@ class Manner:
 @click.option(
     "--format",
     "format_",
-    type=OneOf(["human", "json"]),
+    type=OneOf(["human", "json", "jsonl"]),
     default="human",
     show_default=True,
-    help="How the end is told.",
+    help="How it is told; jsonl: an event a line while it runs.",
 )
 @click.option("--pdb", is_flag=True, help="Open a debugger where a task raises.")
 @click.option("--full-traceback", is_flag=True, help="Show the frames of runner too.")
@@ -121,15 +121,16 @@ def _execute(
 ) -> int:
     submissions: list[Submission] = []
     with answer_stream(divert=not manner.pdb) as answer, Core(checked.config, checked=True) as core:
+        events = Events(answer) if manner.format == "jsonl" else None
         with Stopping() as stopping:
             for plan in plans:
                 if stopping.signal is None:
-                    submission = _run(core, plan, checked, common, manner, stopping)
+                    submission = _run(core, plan, checked, common, manner, stopping, events)
                     submissions.append(submission)
                     if manner.format == "human":
                         _tell(submission, answer, common, manner)
         if manner.format == "json":
-            print(json.dumps(_document(submissions), indent=1), file=answer)
+            print(json.dumps(runs_document(submissions), indent=1), file=answer)
     if stopping.signal is not None:
         return 128 + stopping.signal
     failed = any(each.status is not SubmissionStatus.COMPLETED for each in submissions)
@@ -143,6 +144,7 @@ def _run(
     common: Common,
     manner: Manner,
     stopping: Stopping,
+    events: Events | None,
 ) -> Submission:
     try:
         scenario = core.create_scenario(plan.scenario, plan.name)
@@ -151,14 +153,18 @@ def _run(
             submission = scenario.prepare(
                 plan,
                 fail_fast=manner.fail_fast,
-                observers=shown.observers,
+                observers=(*shown.observers, *([events] if events else ())),
                 on_error=_debug if manner.pdb else None,
                 full_traceback=manner.full_traceback,
             )
             submission.begin()
             shown.begun(submission)
+            if events:
+                events.begun(submission)
             with stopping.of(submission):
                 submission.run()
+            if events:
+                events.over(submission)
     except UserCodeError as error:
         failure = error.failure
         if manner.full_traceback and error.__cause__ is not None:
@@ -230,39 +236,6 @@ def _near(file: str) -> str:
         return str(Path(file).relative_to(Path.cwd()))
     except ValueError:
         return file
-
-
-def _document(submissions: Sequence[Submission]) -> dict[str, Any]:
-    documents = [_run_document(submission) for submission in submissions]
-    if len(documents) == 1:
-        return {"format": "runner.run", "version": 1, **documents[0]}
-    return {"format": "runner.runs", "version": 1, "runs": documents}
-
-
-def _run_document(submission: Submission) -> dict[str, Any]:
-    return {
-        "run": submission.id,
-        "scenario": submission.plan.scenario,
-        "name": submission.plan.name,
-        "status": submission.status.value,
-        "seconds": round(submission.seconds, 6),
-        "jobs": [_job_document(job) for job in submission.jobs],
-    }
-
-
-def _job_document(job: JobEnd) -> dict[str, Any]:
-    failure = job.failure
-    told = None
-    if failure is not None:
-        told = {name: getattr(failure, name) for name in ("code", "type", "message", "traceback")}
-    return {
-        "task": job.task,
-        "status": job.status.value,
-        "attempts": job.attempts,
-        "seconds": None if job.seconds is None else round(job.seconds, 6),
-        "worker": None,
-        "failure": told,
-    }
 
 
 def _debug(error: BaseException) -> None:

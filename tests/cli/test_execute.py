@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import Draft7Validator
 
 CONFIG = """\
 [DATA_NODE.raw]
@@ -529,3 +530,40 @@ def read_terminal(descriptor: int) -> bytes:
         return os.read(descriptor, 1024)
     except OSError:
         return b""
+
+
+def test_jsonl_has_an_event_a_line(cli: Any, write: Any) -> None:
+    write(
+        {
+            "f.py": "def fine(x):\n    print('noise')\n    return x\n"
+            "def bad(x):\n    return 1 / 0\n",
+            "p.toml": "[DATA_NODE.a]\ndefault_data = 1\n[DATA_NODE.b]\n[DATA_NODE.c]\n"
+            '[TASK.one]\nfunction = "f.fine"\ninputs = ["a"]\noutputs = ["b"]\n'
+            '[TASK.two]\nfunction = "f.bad"\ninputs = ["b"]\noutputs = ["c"]\nretries = 1\n',
+        }
+    )
+    schema = Path(__file__).parents[2] / "schemas" / "events.schema.json"
+    validator = Draft7Validator(json.loads(schema.read_text(encoding="utf-8")))
+
+    ended = subprocess.run(
+        [sys.executable, "-m", "runner", "execute", "p.toml", "--format", "jsonl"],
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+
+    lines = [json.loads(line) for line in ended.stdout.splitlines()]
+    assert ended.returncode == 1
+    assert lines[0] == {"format": "runner.events", "version": 1}
+    assert [(line["event"], line.get("task")) for line in lines[1:]] == [
+        ("run_started", None),
+        ("job_started", "one"),
+        ("job_ended", "one"),
+        ("job_started", "two"),
+        ("job_retrying", "two"),
+        ("job_started", "two"),
+        ("job_ended", "two"),
+        ("run_ended", None),
+    ]
+    assert lines[-1]["status"] == "FAILED"
+    assert [list(validator.iter_errors(line)) for line in lines] == [[]] * len(lines)

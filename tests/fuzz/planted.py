@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from random import Random
+from types import MappingProxyType
 
 import attrs
 from mistakes import KINDS, Line, Planted
@@ -62,18 +63,19 @@ class Verdict:
 
 def judged(pipeline: Pipeline, kind: str, planted: Planted) -> Verdict:
     """What `check` says of a mistake of that kind."""
-    found = diagnostics(pipeline, planted.texts)
+    found = diagnostics(pipeline.folder, planted.texts)
     at = [each for each in found if _is_at(each, planted.lines)]
     told = any(each.code in KINDS[kind].codes for each in at)
     return Verdict(kind, planted, told, tuple(each for each in found if each not in at))
 
 
-def diagnostics(pipeline: Pipeline, texts: Mapping[str, str]) -> Sequence[Diagnostic]:
-    """All that is wrong with the files of a pipeline, with places."""
+def diagnostics(
+    folder: Path, texts: Mapping[str, str], *, environ: Mapping[str, str] = MappingProxyType({})
+) -> Sequence[Diagnostic]:
+    """All that is wrong with files that are written into a folder, with places."""
     for name, text in texts.items():
-        (pipeline.folder / name).write_text(text, encoding="utf-8")
-    paths = [pipeline.folder / name for name in texts]
-    loaded = load(paths, environ={})
+        (folder / name).write_text(text, encoding="utf-8", newline="")
+    loaded = load([folder / name for name in texts], environ=environ)
     found = [*loaded.diagnostics, *check(loaded.config, modules_of(loaded.config))]
     places = Places(loaded.document)
     return [places.located(each) for each in found]

@@ -101,7 +101,11 @@ def _named_or_meant(lists: Iterable[Iterable[str]], known: Mapping[str, object])
     unknown = named - known.keys()
     if len(unknown) > MOST_SUGGESTED:
         return {None}
-    return (named & known.keys()) | {_meant(each, known, named) for each in unknown}
+    meant = {each: _meant(each, known, named) for each in unknown}
+    return (named & known.keys()) | {
+        None if other in named and _letters(each) == _letters(other) else other
+        for each, other in meant.items()
+    }
 
 
 def _meant(name: str, known: Mapping[str, object], named: set[str]) -> str | None:
@@ -111,6 +115,11 @@ def _meant(name: str, known: Mapping[str, object], named: set[str]) -> str | Non
     """
     near = nearest(name, known.keys() - named) or nearest(name, known)
     return near or ("." in name and nearest(name.rpartition(".")[2], known)) or None
+
+
+def _letters(name: str | None) -> str:
+    """A name without its number: `step_1` is not what is meant by `step_2`."""
+    return "".join(char for char in name or "" if not char.isdigit())
 
 
 def _named(lists: Iterable[Iterable[str]]) -> set[str]:
