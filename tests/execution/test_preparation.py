@@ -353,7 +353,7 @@ def test_every_function_is_imported(prepare: Prepare) -> None:
     step = steps["t"]
     assert (step.task, step.function, step.timeout) == ("t", abs, 2.0)
     assert step.inputs == [prepared.instance.storages["a"]]
-    assert step.outputs == (prepared.instance.storages["b"],)
+    assert step.outputs == [prepared.instance.storages["b"]]
 
 
 def test_a_function_that_cannot_be_imported(prepare: Prepare) -> None:
