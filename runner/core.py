@@ -16,7 +16,8 @@ from runner.data.storage import Storage, write_all
 from runner.diagnostics import Diagnostic, has_errors
 from runner.errors import ConfigError, SetupError
 from runner.execution.executor import Executor
-from runner.execution.executors.development import DevelopmentExecutor, can_time_out, interruptible
+from runner.execution.executors import EXECUTORS
+from runner.execution.executors.development import can_time_out, interruptible
 from runner.execution.importing import importable
 from runner.execution.lifecycle import JobStatus, SubmissionStatus
 from runner.execution.orchestrator import JobEnd, Observer, Orchestrator
@@ -186,7 +187,7 @@ class Scenario:
             remove_leftovers(self._instance)
             write_defaults(plan, self._instance, self._store)
         refuse_errors(inputs_without_value(plan, self._instance))
-        executor = DevelopmentExecutor(steps, on_error=on_error, full_traceback=full_traceback)
+        executor = EXECUTORS[plan.mode](steps, on_error=on_error, full_traceback=full_traceback)
         return Submission(
             plan,
             self._instance,

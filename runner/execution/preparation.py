@@ -21,7 +21,6 @@ from runner.config.model import (
     DataNodeConfig,
     Durability,
     Frequency,
-    Mode,
     TaskConfig,
 )
 from runner.config.options import InMemoryOptions, PickleOptions
@@ -30,6 +29,7 @@ from runner.data.files import remove_strays
 from runner.data.storage import Opening, Storage, write_all
 from runner.data.storages import STORAGES, open_storage
 from runner.diagnostics import Diagnostic, KeyPath, Related, Severity
+from runner.execution.executors import EXECUTORS
 from runner.execution.failures import failure_of
 from runner.execution.importing import UserCodeError, load
 from runner.execution.worker import Step
@@ -88,7 +88,7 @@ class _Steps(Mapping[str, Step]):
 
 def not_in_this_version(config: Config, plan: ExecutionPlan) -> Iterator[Diagnostic]:
     """What the plan asks for and this version cannot do; it is never silently ignored."""
-    if plan.mode is not Mode.DEVELOPMENT:
+    if plan.mode not in EXECUTORS:
         key: KeyPath = ("JOB", "mode") if config.job.mode is plan.mode else ()
         message = f"mode `{plan.mode}` does not run in this version"
         hint = "run it with --mode development"
