@@ -48,8 +48,11 @@ def read_text(path: Path, name: str) -> str:
             what = "is a directory" if path.is_dir() else "is not a regular file"
             raise UnreadableFileError(_unreadable(name, what))
         data = path.read_bytes()
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
+    except ValueError:  # Python's words for it differ from version to version
+        reason = "the name holds a null character"
+        raise UnreadableFileError(_unreadable(name, reason)) from None
+    except OSError as error:
+        reason = error.strerror or str(error)
         hint = _near(path) if isinstance(error, FileNotFoundError) else None
         raise UnreadableFileError(_unreadable(name, reason.lower(), hint)) from None
     try:

@@ -146,7 +146,9 @@ def _why_not_writable(path: str) -> str | None:
         final, _ = destination(path)
     except NotADirectoryError:
         pass  # told with its name below
-    except (OSError, ValueError) as error:
+    except ValueError:  # Python's words for it differ from version to version
+        return "the name holds a null character"
+    except OSError as error:
         return _said(error)
     return _why_no_room(os.path.dirname(final))
 

@@ -105,7 +105,10 @@ def test_human(cli: Any, files: Path) -> None:
 
 def test_a_failed_job(cli: Any, files: Path) -> None:
     ended = cli("execute", *FAILING)
-    assert ended.err == (
+    # where Python puts carets differs from version to version
+    lines = ended.err.splitlines(keepends=True)
+    told = "".join(line for line in lines if line == "\n" or line.strip("^ \n"))
+    assert told == (
         r"""<clock> start  run <id> of default: 4 jobs, development
 <clock> ok     build    <time>
 <clock> ok     aside    <time>
@@ -120,7 +123,6 @@ error[RUN601]: task `train` failed: ValueError: negative rate \x1b[31m-21 ...
 Traceback (most recent call last):
   File "<folder>/algos.py", line 20, in negative
     return checked(rate)
-           ^^^^^^^^^^^^^
   File "<folder>/algos.py", line 24, in checked
     raise ValueError(f"negative rate \x1b[31m{rate}\nand more")
 ValueError: negative rate \x1b[31m-21

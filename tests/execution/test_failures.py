@@ -121,9 +121,10 @@ def test_whatever_is_raised_is_told(function: Callable[[], None], kind: str, mes
 
 
 def test_an_exception_that_cannot_be_looked_at_is_a_failure_too() -> None:
-    assert failure_in(raising(NotedError("bad"))) == Failure(
-        code="RUN601", type="NotedError", message="(its text cannot be made)"
-    )
+    failure = failure_in(raising(NotedError("bad")))
+
+    assert (failure.code, failure.type) == ("RUN601", "NotedError")
+    assert failure.message in {"(its text cannot be made)", "bad"}  # "bad" from Python 3.13 on
 
 
 def test_the_place_is_where_the_user_raised() -> None:

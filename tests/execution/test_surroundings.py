@@ -160,7 +160,7 @@ def test_a_file_that_may_not_be_read(
         pytest.param("file/b.json", "<app>/file is no folder", id="in-a-file"),
         pytest.param("file/new/b.json", "<app>/file is no folder", id="below-a-file"),
         pytest.param("/dev/null", "not a regular file", id="device"),
-        pytest.param("a\\u0000b", "embedded null byte", id="no-name-of-a-file"),
+        pytest.param("a\\u0000b", "the name holds a null character", id="no-name-of-a-file"),
     ],
 )
 def test_a_file_that_cannot_be_written(
