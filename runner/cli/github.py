@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from runner.cli.style import clean
 from runner.diagnostics import Diagnostic
 
 _IN_MESSAGE: Final[Mapping[str, str]] = {"%": "%25", "\r": "%0D", "\n": "%0A"}
@@ -20,7 +21,7 @@ def annotation(diagnostic: Diagnostic) -> str:
     values = ",".join(f"{name}={_escaped(value, _IN_VALUE)}" for name, value in _values(diagnostic))
     hint = f"\n{diagnostic.hint}" if diagnostic.hint else ""
     message = _escaped(f"{diagnostic.message}{hint}", _IN_MESSAGE)
-    return f"::{diagnostic.severity.value} {values}::{message}"
+    return clean(f"::{diagnostic.severity.value} {values}::{message}")
 
 
 def _values(diagnostic: Diagnostic) -> Iterator[tuple[str, str]]:

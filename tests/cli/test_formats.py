@@ -58,6 +58,11 @@ def test_github_escapes_what_would_end_a_value() -> None:
     )
 
 
+def test_github_shows_what_could_steer_a_terminal() -> None:
+    diagnostic = Diagnostic(code="RUN101", message="odd", hint='write "\u202e"')
+    assert annotation(diagnostic).endswith('::odd%0Awrite "\\u202e"')
+
+
 def test_github_without_a_place() -> None:
     diagnostic = Diagnostic(code="RUN119", message="old")
 

@@ -595,6 +595,35 @@ def test_a_bad_storage_type_of_default_is_told_once(loading: Loading) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param(
+            '[data_node.default]\nstorage_type = "csv"\n[DATA_NODE.a]\nhas_header = false\n',
+            "data_node: error[RUN102]: unknown section `data_node` (did you mean `DATA_NODE`?)",
+            id="section",
+        ),
+        pytest.param(
+            '[DATA_NODE.default]\nstorage_typ = "csv"\n[DATA_NODE.a]\nhas_header = false\n',
+            "DATA_NODE.default.storage_typ: error[RUN103]: unknown key `storage_typ` in "
+            "`[DATA_NODE.default]` (did you mean `storage_type`?)",
+            id="key-of-default",
+        ),
+        pytest.param(
+            '[DATA_NODE.default]\nstorage_type = "json"\n'
+            '[DATA_NODE.a]\nstorage_typ = "csv"\nhas_header = false\n',
+            "DATA_NODE.a.storage_typ: error[RUN103]: unknown key `storage_typ` in "
+            "`[DATA_NODE.a]` (did you mean `storage_type`?)",
+            id="key-over-default",
+        ),
+    ],
+)
+def test_a_storage_type_that_was_misspelt_is_told_once(
+    loading: Loading, text: str, expected: str
+) -> None:
+    assert all_said(loading(text)) == [expected]
+
+
 def test_a_table_properties_wins_over_a_free_key_whatever_the_order(loading: Loading) -> None:
     first = loading(f"{TASK}note = 1\nproperties.note = 2").config
     second = loading(f"{TASK}properties.note = 2\nnote = 1").config
@@ -608,6 +637,24 @@ def test_a_table_properties_wins_over_a_free_key_whatever_the_order(loading: Loa
 def test_later_files_lie_over_earlier_ones_key_by_key(loading: Loading) -> None:
     config = clean(loading(f"{TASK}retries = 1", "[TASK.t]\nretries = 2"))
     assert config.tasks["t"] == TaskConfig(id="t", function=FunctionRef("m.f"), retries=2)
+
+
+@pytest.mark.parametrize(
+    ("lower", "upper", "section"),
+    [
+        pytest.param("[[CORE]]\ndurability = 'power'", "[CORE]", "CORE", id="section"),
+        pytest.param("[[TASK.t]]\nfunction = 'm.f'", "[TASK.t]", "TASK.t", id="id"),
+    ],
+)
+def test_what_is_no_table_is_told_under_one_too(
+    loading: Loading, lower: str, upper: str, section: str
+) -> None:
+    assert all_said(loading(lower, upper)) == [
+        (
+            f"{section}: error[RUN105]: expected a table `[{section}]`, got a list "
+            f"(write [{section}], in single brackets)"
+        )
+    ]
 
 
 def test_a_list_is_replaced_whole(loading: Loading) -> None:

@@ -25,6 +25,7 @@ TASK = KEYS["TASK"]
     [
         pytest.param("task", "TASK", "did you mean `TASK`?", id="lower-case"),
         pytest.param("SCENARIOS", "SCENARIO", "did you mean `SCENARIO`?", id="plural"),
+        pytest.param("TAS", "TASK", "did you mean `TASK`?", id="no-plural"),
         pytest.param("DATA-NODE", "DATA_NODE", "did you mean `DATA_NODE`?", id="dash"),
         pytest.param("TASK.t", "TASK", "write [TASK.t], without quotes", id="quoted"),
         pytest.param(

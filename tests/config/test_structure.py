@@ -318,6 +318,11 @@ def test_a_key_accepts(cls: type, key: str, raw: Any, value: object) -> None:
             'a class is named with its module: "module.Row"', id="class-without-module",
         ),
         pytest.param(
+            STORAGES["csv"], "exposed_type", "m.Row:clas", "RUN107",
+            'expected a type after the colon, got "clas"', 'did you mean "m.Row:class"?',
+            id="misspelt-class",
+        ),
+        pytest.param(
             STORAGES["json"], "path", " ", "RUN116", 'expected a path, got " "', None,
             id="blank-path",
         ),

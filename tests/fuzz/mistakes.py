@@ -3,38 +3,30 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import Any, Final, TypeAlias
 
 import attrs
+from ground import (
+    ALL_KEYS,
+    HEADER,
+    KEYS,
+    KEYS_OF_STORAGE,
+    Ground,
+    NoPlaceError,
+    Planted,
+    Site,
+    plain,
+)
 from pipelines import Pipeline
 
 from runner.checker.rules.dataflow import has_source
-from runner.config.model import CheckConfig, CoreConfig, JobConfig, ScenarioConfig, TaskConfig
+from runner.config.model import TaskConfig
 from runner.config.options import REQUIRED_KEYS, STORAGE_TYPES, FileOptions
-from runner.config.positions import Mark, Stretch, position, scan
-from runner.diagnostics import KeyPath
 
-Line: TypeAlias = tuple[str, int]
-"""A file and the number of a line."""
-
-
-@attrs.frozen
-class Planted:
-    """Files with a mistake in them.
-
-    Attributes:
-        texts: the files by name.
-        lines: where the mistake is; where an edge is broken, both its ends.
-    """
-
-    texts: Mapping[str, str]
-    lines: frozenset[Line]
-
-
-Plant: TypeAlias = Callable[[Pipeline, Random], Planted | None]
-"""Makes a mistake by chance; None where a pipeline has no place for it."""
+Plant: TypeAlias = Callable[[Ground], Planted]
+"""Makes a mistake by chance; raises NoPlaceError where a config has no place for it."""
 
 
 @attrs.frozen
@@ -45,872 +37,504 @@ class Kind:
     codes: tuple[str, ...]
 
 
-@attrs.frozen
-class Site:
-    """A key, where it is written, and what it is."""
-
-    file: str
-    key: KeyPath
-    mark: Mark
-    value: Any
-
-    @property
-    def name(self) -> str:
-        return str(self.key[-1])
-
-
-# --- Where a mistake can be
-
-
-def _sites(pipeline: Pipeline) -> Iterator[Site]:
-    for file, marks in pipeline.marks.items():
-        for key, mark in marks.items():
-            yield Site(file, key, mark, _value(pipeline.raw[file], key))
-
-
-def _value(tables: Any, key: KeyPath) -> Any:
-    for part in key:
-        tables = tables[part]
-    return tables
-
-
-def _choose(pipeline: Pipeline, random: Random, test: Callable[[Site], object]) -> Site | None:
-    """One of the sites that count, which no later file overrides."""
-    sites = {}
-    for site in _sites(pipeline):
-        if isinstance(site.value, dict) and site.key in sites:
-            continue
-        sites[site.key] = site
-    fitting = [site for site in sites.values() if test(site)]
-    return random.choice(fitting) if fitting else None
-
-
-def _is_key(site: Site) -> bool:
-    """Whether it is a key of a section, where a misspelt one has no meaning of its own."""
-    depth = _DEPTH.get(str(site.key[0]))
-    return depth is not None and len(site.key) == depth + 1 and site.name in _KNOWN[site.key[0]]
-
-
-def _has_value(site: Site) -> bool:
-    """Whether it is a key of a section with a value behind it, and no header of its own."""
-    return _is_key(site) and site.mark.key != site.mark.value
-
-
-def _is_id(site: Site) -> bool:
-    return len(site.key) == 2 and site.key[0] in _KINDS_OF_ID and site.name != "default"
-
-
-def _is_text(site: Site) -> bool:
-    return isinstance(site.value, str)
-
-
-def _is_list_of_ids(site: Site) -> bool:
-    section, *_, name = site.key if len(site.key) > 2 else ("", "")
-    if section == "TASK":
-        return len(site.key) == 3 and name in {"inputs", "outputs"}
-    is_list = len(site.key) == 3 and name in {"tasks", "additional_data_nodes"}
-    return section == "SCENARIO" and (is_list or site.key[2:3] == ("sequences",) == site.key[2:-1])
-
-
-def _is_use(site: Site) -> bool:
-    """Whether it is an id that is named somewhere."""
-    if isinstance(site.key[-1], int):
-        return _is_list_of_ids(attrs.evolve(site, key=site.key[:-1]))
-    return site.key[0] == "SCENARIO" and site.key[2:-1] == ("comparators",)
-
-
-def _is_written_once(pipeline: Pipeline, key: KeyPath) -> bool:
-    return sum(key in marks for marks in pipeline.marks.values()) == 1
-
-
-def _line(text: str, offset: int) -> int:
-    return position(text, offset).line
-
-
-# --- How a file is changed
-
-
-def _edited(
-    texts: Mapping[str, str], file: str, stretch: Stretch, new: str, also: Iterable[Line] = ()
-) -> Planted:
-    """Something else in place of a stretch of a file; the lines are those of the new text."""
-    start, end = stretch
-    text = texts[file]
-    first = _line(text, start)
-    lines = range(first, first + new.count("\n") + 1)
-    changed = {**texts, file: text[:start] + new + text[end:]}
-    return Planted(changed, frozenset({*also, *((file, line) for line in lines)}))
-
-
-def _replaced(pipeline: Pipeline, site: Site | None, new: str) -> Planted | None:
-    """The value of a site replaced."""
-    if site is None:
+def plant(kind: str, pipeline: Pipeline, random: Random) -> Planted | None:
+    """Make a mistake of a kind; None where the pipeline has no place for it."""
+    try:
+        return KINDS[kind].plant(Ground(pipeline, random))
+    except NoPlaceError:
         return None
-    return _edited(pipeline.texts, site.file, site.mark.value, new)
-
-
-def _reworded(
-    pipeline: Pipeline, random: Random, site: Site | None, word: str, typo: str | None = None
-) -> Planted | None:
-    """A word of a site's value misspelt."""
-    if site is None or not word:
-        return None
-    start, end = site.mark.value
-    at = pipeline.texts[site.file].find(word, start, end)
-    new = typo or misspelt(word, random, _names(pipeline))
-    return _edited(pipeline.texts, site.file, (at, at + len(word)), new)
-
-
-def _without_lines(pipeline: Pipeline, site: Site, also: Iterable[Line] = ()) -> Planted:
-    """The lines of a key and its value left out."""
-    text = pipeline.texts[site.file]
-    start = text.rfind("\n", 0, site.mark.key[0]) + 1
-    end = text.find("\n", site.mark.value[1]) + 1 or len(text)
-    return _edited(pipeline.texts, site.file, (start, end), "", also)
-
-
-def _inserted(pipeline: Pipeline, site: Site | None, line: str) -> Planted | None:
-    """A line more, after that of a section's header."""
-    if site is None:
-        return None
-    text = pipeline.texts[site.file]
-    header = _HEADER.match(text, text.rfind("\n", 0, site.mark.key[0]) + 1)
-    end = text.find("\n", site.mark.key[1]) + 1
-    if not end or header is None or header["rest"]:
-        return None
-    return _edited(pipeline.texts, site.file, (end, end), f"{line}\n")
-
-
-def _listed(
-    pipeline: Pipeline, site: Site, ids: Iterable[str], also: Iterable[Line] = ()
-) -> Planted:
-    """Other ids in a list."""
-    new = "[" + ", ".join(f'"{each}"' for each in ids) + "]"
-    return _edited(pipeline.texts, site.file, site.mark.value, new, also)
-
-
-def _naming(planted: Planted, names: Iterable[str]) -> Planted:
-    """The same; where one of the names stands is a place of the mistake too."""
-    wanted = set(names)
-    lines = {
-        (file, _line(text, mark.key[0]))
-        for file, text in planted.texts.items()
-        for key, mark in scan(text).items()
-        if key[-1] in wanted or _plain(text[slice(*mark.value)]) in wanted
-    }
-    return attrs.evolve(planted, lines=planted.lines | lines)
-
-
-def _plain(written: str) -> str:
-    """An id as it is meant: without quotes and suffix."""
-    return written.strip("\"'").removesuffix(":SECTION")
-
-
-def misspelt(word: str, random: Random, known: Iterable[str] = ()) -> str:
-    """The word after a slip of the fingers, which makes it none of the known ones."""
-    avoided = {word, *known}
-    while True:
-        at = random.randrange(len(word))
-        left, letter, right = word[:at], word[at], word[at + 1 :]
-        slips = [left + letter + letter + right, left + random.choice(_BESIDE) + right]
-        if right:
-            slips.append(left + right[0] + letter + right[1:])
-        if len(word) > 3:
-            slips.append(left + right)
-        slip = random.choice(slips)
-        if slip not in avoided and slip.isidentifier() >= word.isidentifier():
-            return slip
-
-
-def _names(pipeline: Pipeline) -> set[str]:
-    config = pipeline.config
-    return {*config.data_nodes, *config.tasks, *config.scenarios, *_ALL_KEYS, *STORAGE_TYPES}
 
 
 # --- Mistakes of syntax
 
 
-def cut_quote(pipeline: Pipeline, random: Random) -> Planted | None:
-    site = _choose(pipeline, random, _is_quoted(pipeline))
-    if site is None:
-        return None
+def cut_quote(ground: Ground) -> Planted:
+    def is_quoted(site: Site) -> bool:
+        return site.is_text and ground.texts[site.file][site.mark.value[0]] in "\"'"
+
+    site = ground.site(is_quoted)
     start, end = site.mark.value
-    text = pipeline.texts[site.file]
-    cut = random.choice([start, end - 1])
-    new = text[start:cut] + text[cut + 1 : end]
-    return _edited(pipeline.texts, site.file, site.mark.value, new)
+    text = ground.texts[site.file][start:end]
+    return ground.replaced(site, ground.one_of([text[1:], text[:-1]]))
 
 
-def _is_quoted(pipeline: Pipeline) -> Callable[[Site], bool]:
-    return lambda site: pipeline.texts[site.file][site.mark.value[0]] in "\"'" and _is_text(site)
+def drop_header_bracket(ground: Ground) -> Planted:
+    file, found = ground.header(lambda _: True)
+    return ground.edited(file, found.span(), ground.one_of([found[0][1:], found[0][:-1]]))
 
 
-def drop_bracket(pipeline: Pipeline, random: Random) -> Planted | None:
-    file = random.choice(list(pipeline.texts))
-    text = pipeline.texts[file]
-    headers = [at for each in _HEADER.finditer(text) for at in (each.start(), each.end() - 1)]
-    containers = [
-        offset
-        for site in _sites(pipeline)
-        if site.file == file and isinstance(site.value, list)
-        for offset in (site.mark.value[0], site.mark.value[1] - 1)
-        if text[offset] in "[]"
-    ]
-    at = random.choice([*headers, *containers])
-    return _edited(pipeline.texts, file, (at, at + 1), "")
+def drop_list_bracket(ground: Ground) -> Planted:
+    site = ground.site(lambda site: isinstance(site.value, list) and site.mark.key)
+    text = ground.texts[site.file][slice(*site.mark.value)]
+    return ground.replaced(site, ground.one_of([text[1:], text[:-1]]))
 
 
-def drop_comma(pipeline: Pipeline, random: Random) -> Planted | None:
-    return _without_one(pipeline, random, re.compile(r"\"(,)(?=\s*\")"))
+def drop_comma(ground: Ground) -> Planted:
+    return _without(ground, re.compile(r"\"(,)(?=\s*\")"))
 
 
-def drop_equals(pipeline: Pipeline, random: Random) -> Planted | None:
-    return _without_one(pipeline, random, re.compile(r"^\w+ *(=)", re.MULTILINE))
+def drop_equals(ground: Ground) -> Planted:
+    return _without(ground, re.compile(r"^\w+ *(=)", re.MULTILINE))
 
 
-def drop_value(pipeline: Pipeline, random: Random) -> Planted | None:
-    return _without_one(pipeline, random, re.compile(r"^\w+ *=( *[^\s\[{].*)", re.MULTILINE))
+def drop_value(ground: Ground) -> Planted:
+    return _without(ground, re.compile(r"^\w+ *=( *[^\s\[{].*)", re.MULTILINE))
 
 
-def _without_one(pipeline: Pipeline, random: Random, pattern: re.Pattern[str]) -> Planted | None:
-    file = random.choice(list(pipeline.texts))
-    found = [each.span(1) for each in pattern.finditer(pipeline.texts[file])]
-    return _edited(pipeline.texts, file, random.choice(found), "") if found else None
+def _without(ground: Ground, pattern: re.Pattern[str]) -> Planted:
+    file = ground.file()
+    found = ground.one_of(pattern.finditer(ground.texts[file]))
+    return ground.edited(file, found.span(1), "")
 
 
-def double_header(pipeline: Pipeline, random: Random) -> Planted | None:
-    file = random.choice(list(pipeline.texts))
-    headers = [each for each in _HEADER.finditer(pipeline.texts[file]) if not each["rest"]]
-    found = random.choice(headers)
-    return _edited(pipeline.texts, file, found.span(), f"[{found[0]}]")
+def double_header(ground: Ground) -> Planted:
+    file, found = ground.header(lambda header: not header["rest"])
+    return ground.edited(file, found.span(), f"[{found[0]}]")
 
 
-def duplicate_table(pipeline: Pipeline, random: Random) -> Planted | None:
-    file = random.choice(list(pipeline.texts))
-    text = pipeline.texts[file]
-    headers = [each.start() for each in _HEADER.finditer(text)]
-    index = random.randrange(len(headers))
-    copied = text[headers[index] : [*headers, len(text)][index + 1]]
-    at = random.choice([*headers, len(text)])
-    before = "" if text[:at].endswith("\n") or not at else "\n"
-    return _edited(pipeline.texts, file, (at, at), f"{before}{copied.rstrip()}\n")
+def duplicate_table(ground: Ground) -> Planted:
+    file = ground.file()
+    text = ground.texts[file]
+    starts = [*(each.start() for each in HEADER.finditer(text)), len(text)]
+    index = ground.random.randrange(len(starts) - 1)
+    copied = text[starts[index] : starts[index + 1]].rstrip()
+    at = ground.one_of(starts)
+    return ground.edited(file, (at, at), f"\n{copied}\n")
 
 
-def duplicate_key(pipeline: Pipeline, random: Random) -> Planted | None:
-    site = _choose(
-        pipeline, random, lambda site: _is_key(site) and not isinstance(site.value, dict)
-    )
-    if site is None:
-        return None
-    text = pipeline.texts[site.file]
+def duplicate_key(ground: Ground) -> Planted:
+    site = ground.site(lambda site: site.is_key and not site.is_table)
+    text = ground.texts[site.file]
     start, end = text.rfind("\n", 0, site.mark.key[0]) + 1, site.mark.value[1]
-    if text[start] == "[":
-        return None
-    return _edited(pipeline.texts, site.file, (end, end), f"\n{text[start:end]}")
+    return ground.edited(site.file, (end, end), f"\n{text[start:end]}")
 
 
 # --- Mistakes of keys and sections
 
 
-def drop_required_key(pipeline: Pipeline, random: Random) -> Planted | None:
+def drop_required_key(ground: Ground) -> Planted:
     def is_required(site: Site) -> bool:
-        section, name, *rest = site.key
-        if name == "default" or not _is_written_once(pipeline, site.key):
+        if len(site.key) != 3 or site.owner == "default" or not ground.is_written_once(site.key):
             return False
-        if section == "TASK":
-            return rest == ["function"]
-        node = pipeline.config.data_nodes.get(str(name))
-        return (
-            section == "DATA_NODE"
-            and node is not None
-            and rest in [[each] for each in REQUIRED_KEYS[node.storage_type]]
-        )
+        if site.section == "DATA_NODE":
+            node = ground.config.data_nodes[site.owner]
+            return site.name in REQUIRED_KEYS[node.storage_type]
+        return site.section == "TASK" and site.name == "function"
 
-    site = _choose(pipeline, random, lambda site: len(site.key) == 3 and is_required(site))
-    return None if site is None else _without_lines(pipeline, site, _header(pipeline, site))
-
-
-def _header(pipeline: Pipeline, site: Site) -> list[Line]:
-    """The lines of a section's header, in each file that has it."""
-    key = site.key[:2]
-    return [
-        (file, _line(pipeline.texts[file], marks[key].key[0]))
-        for file, marks in pipeline.marks.items()
-        if key in marks
-    ]
+    site = ground.site(is_required)
+    text = ground.texts[site.file]
+    start = text.rfind("\n", 0, site.mark.key[0]) + 1
+    end = text.find("\n", site.mark.value[1]) + 1 or len(text)
+    planted = ground.edited(site.file, (start, end), "")
+    return planted.also_at(planted.lines_of(site.key[:2]))
 
 
-def _section(pipeline: Pipeline, site: Site) -> list[Line]:
-    """The lines of all that a section has."""
-    return [
-        (file, _line(pipeline.texts[file], mark.key[0]))
-        for file, marks in pipeline.marks.items()
-        for key, mark in marks.items()
-        if key[:2] == site.key[:2]
-    ]
+def misspell_key(ground: Ground) -> Planted:
+    site = ground.site(lambda site: site.is_key)
+    slips = [ground.misspelt(site.name, ALL_KEYS) for _ in range(8)]
+    planted = ground.renamed(
+        site, ground.one_of([*slips, site.name.upper(), site.name.capitalize()])
+    )
+    return planted.also_at(planted.lines_of(site.key[:-1]))  # told where another one is missing
 
 
-def misspell_key(pipeline: Pipeline, random: Random) -> Planted | None:
-    site = _choose(pipeline, random, _is_key)
-    if site is None:
-        return None
-    if random.random() < 0.2:
-        changed = random.choice([site.name.upper(), site.name.capitalize()])
-    else:
-        changed = misspelt(site.name, random, _ALL_KEYS)
-    return _edited(pipeline.texts, site.file, site.mark.key, changed, _header(pipeline, site))
+def add_key_of_another_section(ground: Ground) -> Planted:
+    site = ground.site(lambda site: site.is_id)
+    name = ground.one_of(sorted(frozenset().union(*KEYS.values()) - KEYS[site.section]))
+    return ground.inserted(site, f"{name} = 1")
 
 
-def add_key_of_another_section(pipeline: Pipeline, random: Random) -> Planted | None:
-    site = _choose(pipeline, random, _is_id)
-    if site is None:
-        return None
-    others = [each for section, keys in _KNOWN.items() if section != site.key[0] for each in keys]
-    name = random.choice(sorted({*others} - {*_KNOWN[site.key[0]]}))
-    return _inserted(pipeline, site, f"{name} = 1")
+def misspell_section(ground: Ground) -> Planted:
+    file, found = ground.header(lambda _: True)
+    name = found["section"]
+    slips = [ground.misspelt(name), name.lower(), name.capitalize(), f"{name}S"]
+    return ground.edited(file, found.span("section"), ground.one_of(slips))
 
 
-def misspell_section(pipeline: Pipeline, random: Random) -> Planted | None:
-    file = random.choice(list(pipeline.texts))
-    found = random.choice(list(_HEADER.finditer(pipeline.texts[file])))
-    section = found["section"]
-    slips = [misspelt(section, random), section.lower(), section.capitalize(), f"{section}S"]
-    return _edited(pipeline.texts, file, found.span("section"), random.choice(slips))
+def add_section(ground: Ground) -> Planted:
+    file, found = ground.header(lambda _: True)
+    name = ground.one_of(["STEP.first", "SETTINGS", "workflow.main", "logging", "OPERATOR.x"])
+    return ground.edited(file, (found.start(),) * 2, f"[{name}]\ndescription = 'one more'\n\n")
 
 
-def add_section(pipeline: Pipeline, random: Random) -> Planted | None:
-    file = random.choice(list(pipeline.texts))
-    text = pipeline.texts[file]
-    at = random.choice([each.start() for each in _HEADER.finditer(text)])
-    name = random.choice(["STEP.first", "SETTINGS", "workflow.main", "logging", "OPERATOR.x"])
-    return _edited(pipeline.texts, file, (at, at), f"[{name}]\ndescription = 'one more'\n\n")
+def add_top_level_key(ground: Ground) -> Planted:
+    name = ground.one_of(["version", "name", "retries", "schedule"])
+    return ground.edited(ground.file(), (0, 0), f"{name} = 1\n")
 
 
-def add_top_level_key(pipeline: Pipeline, random: Random) -> Planted | None:
-    file = random.choice(list(pipeline.texts))
-    name = random.choice(["version", "name", "retries", "schedule"])
-    return _edited(pipeline.texts, file, (0, 0), f"{name} = 1\n")
-
-
-def drop_id(pipeline: Pipeline, random: Random) -> Planted | None:
+def drop_id(ground: Ground) -> Planted:
     """`[TASK]` for `[TASK.clean]`."""
-    site = _choose(pipeline, random, lambda site: _is_id(site) and isinstance(site.value, dict))
-    if site is None or not _is_written_once(pipeline, site.key):
-        return None
-    text = pipeline.texts[site.file]
-    found = _HEADER.match(text, text.rfind("\n", 0, site.mark.key[0]) + 1)
-    if found is None or not _own_keys(site) or found["id"] != site.name:
-        return None
-    also = _section(pipeline, site)
-    planted = _edited(pipeline.texts, site.file, found.span(), f"[{site.key[0]}]", also)
-    return _naming(planted, [site.name])
+    site = ground.site(_has_own_keys)
+    planted = ground.edited(site.file, ground.own_header(site).span(), f"[{site.section}]")
+    return planted.also_at(ground.lines_of_section(site)).also_naming(site.name)
+
+
+def drop_header(ground: Ground) -> Planted:
+    """The keys of a section fall to the one before."""
+    site = ground.site(_has_own_keys)
+    planted = ground.edited(site.file, ground.own_header(site).span(), "")
+    return planted.also_at(ground.lines_of_section(site)).also_naming(site.name)
+
+
+def _has_own_keys(site: Site) -> bool:
+    return site.is_id and any(not isinstance(each, dict) for each in site.value.values())
 
 
 # --- Mistakes of ids
 
 
-def drop_header(pipeline: Pipeline, random: Random) -> Planted | None:
-    """The keys of a section fall to the one before."""
-    site = _choose(pipeline, random, lambda site: _is_id(site) and len(_own_keys(site)) > 0)
-    if site is None or not _is_written_once(pipeline, site.key):
-        return None
-    text = pipeline.texts[site.file]
-    found = _HEADER.match(text, text.rfind("\n", 0, site.mark.key[0]) + 1)
-    if found is None or found["rest"]:
-        return None
-    also = _section(pipeline, site)
-    planted = _edited(pipeline.texts, site.file, found.span(), "", also)
-    return _naming(planted, [site.name])
+def misspell_use(ground: Ground) -> Planted:
+    site = ground.site(lambda site: site.is_use)
+    if not isinstance(site.key[-1], int):
+        return ground.renamed(site, ground.misspelt(site.name, ground.names))
+    word = plain(site.value)
+    return ground.reworded(site, word, ground.misspelt(word, ground.names))
 
 
-def _own_keys(site: Site) -> list[str]:
-    return [key for key in site.value if not isinstance(site.value[key], dict)]
-
-
-def misspell_use(pipeline: Pipeline, random: Random) -> Planted | None:
-    site = _choose(pipeline, random, _is_use)
-    if site is None:
-        return None
-    word = site.name if isinstance(site.key[-1], str) else _plain(site.value)
-    if isinstance(site.key[-1], str):
-        new = misspelt(word, random, _names(pipeline))
-        return _edited(pipeline.texts, site.file, site.mark.key, new)
-    return _reworded(pipeline, random, site, word)
-
-
-def misspell_declaration(pipeline: Pipeline, random: Random) -> Planted | None:
+def misspell_declaration(ground: Ground) -> Planted:
     def is_named(site: Site) -> bool:
-        is_once = _is_written_once(pipeline, site.key)
-        return _is_id(site) and site.key[0] != "SCENARIO" and is_once
+        return site.is_id and site.section != "SCENARIO" and ground.is_written_once(site.key)
 
-    site = _choose(pipeline, random, is_named)
-    if site is None:
-        return None
-    new = misspelt(site.name, random, _names(pipeline))
-    return _edited(pipeline.texts, site.file, site.mark.key, new)
+    site = ground.site(is_named)
+    return ground.renamed(site, ground.misspelt(site.name, ground.names))
 
 
-def use_id_of_another_section(pipeline: Pipeline, random: Random) -> Planted | None:
-    site = _choose(pipeline, random, lambda site: _is_use(site) and _is_text(site))
-    if site is None:
-        return None
-    config = pipeline.config
-    is_task = "tasks" in site.key or "sequences" in site.key
+def use_id_of_another_section(ground: Ground) -> Planted:
+    site = ground.site(lambda site: site.is_use and isinstance(site.key[-1], int))
+    config = ground.config
+    is_task = {"tasks", "sequences"}.intersection(site.key)
     others = [*(config.data_nodes if is_task else config.tasks), *config.scenarios]
-    return _reworded(pipeline, random, site, _plain(site.value), random.choice(others))
+    return ground.reworded(site, plain(site.value), ground.one_of(others))
 
 
-def make_id_invalid(pipeline: Pipeline, random: Random) -> Planted | None:
-    site = _choose(pipeline, random, _is_id)
-    if site is None:
-        return None
-    new = random.choice(
-        [f"{site.name}-1", f"1{site.name}", "class", site.name.replace("_", "-") + "-"]
-    )
-    return _renamed(pipeline, site, new, [new])
+def make_id_invalid(ground: Ground) -> Planted:
+    site = ground.site(lambda site: site.is_id)
+    new = ground.one_of([f"{site.name}-1", f"1{site.name}", "class", f"{site.name}-".lower()])
+    return _renamed_everywhere(ground, site, new)
 
 
-def make_ids_clash(pipeline: Pipeline, random: Random) -> Planted | None:
-    config = pipeline.config
-    site = _choose(pipeline, random, lambda site: _is_id(site) and site.key[0] != "DATA_NODE")
-    if site is None:
-        return None
-    taken = random.choice(list(config.data_nodes))
-    return _renamed(pipeline, site, taken, [taken])
+def make_ids_clash(ground: Ground) -> Planted:
+    site = ground.site(lambda site: site.is_id and site.section != "DATA_NODE")
+    return _renamed_everywhere(ground, site, ground.one_of(ground.config.data_nodes))
 
 
-def _renamed(pipeline: Pipeline, site: Site, new: str, places: Iterable[str]) -> Planted:
-    """An id changed wherever it stands."""
-    section, name = site.key
-    header, listed = rf"(?<=^\[{section}\.){name}(?=[\].])", rf"(?<=\"){name}(?=[\":])"
+def _renamed_everywhere(ground: Ground, site: Site, new: str) -> Planted:
+    name = site.name
+    header, listed = rf"(?<=^\[{site.section}\.){name}(?=[\].])", rf"(?<=\"){name}(?=[\":])"
     key = rf"(?<![\w.\"]){name}(?= =)"
     texts = {}
-    for file, text in pipeline.texts.items():
+    for file, text in ground.texts.items():
         changed = re.sub(f"{header}|{listed}", new, text, flags=re.MULTILINE)
         texts[file] = re.sub(key, f'"{new}"', changed)
-    return _naming(Planted(texts, frozenset()), places)
+    return Planted(texts).also_naming(new)
 
 
 # --- Mistakes of values
 
 
-def swap_type(pipeline: Pipeline, random: Random) -> Planted | None:
-    site = _choose(pipeline, random, lambda site: _has_value(site) and site.name in _SWAPS)
-    return _replaced(pipeline, site, random.choice(_SWAPS[site.name])) if site else None
+def swap_type(ground: Ground) -> Planted:
+    def has_value(site: Site) -> bool:
+        return site.is_key and site.name in _SWAPS and site.mark.key != site.mark.value
+
+    site = ground.site(has_value)
+    return ground.replaced(site, ground.one_of(_SWAPS[site.name]))
 
 
-def misspell_suffix(pipeline: Pipeline, random: Random) -> Planted | None:
-    site = _choose(pipeline, random, lambda site: _suffix(site.value) is not None)
-    if site is None:
-        return None
-    suffix = str(_suffix(site.value))
+def misspell_suffix(ground: Ground) -> Planted:
+    site = ground.site(lambda site: _suffix(site.value) in _SUFFIXES)
+    suffix = _suffix(site.value)
     start = site.mark.value[1] - 1 - len(suffix)
-    new = ""
-    while not new.isalpha():
-        new = misspelt(suffix, random, _SUFFIXES)
-    return _edited(pipeline.texts, site.file, (start, start + len(suffix)), new)
+    slips = (ground.misspelt(suffix, _SUFFIXES) for _ in range(20))
+    new = ground.one_of(filter(str.isalpha, slips))
+    return ground.edited(site.file, (start, start + len(suffix)), new)
 
 
-def _suffix(value: Any) -> str | None:
-    suffix = value.rpartition(":")[2] if isinstance(value, str) else None
-    return suffix if suffix in _SUFFIXES else None
-
-
-def break_typed_value(pipeline: Pipeline, random: Random) -> Planted | None:
+def break_typed_value(ground: Ground) -> Planted:
     """`"eight:int"`."""
-    site = _choose(pipeline, random, lambda site: _suffix(site.value) in _PARSED)
-    if site is None or "ENV[" in site.value:
-        return None
-    return _replaced(
-        pipeline, site, f'"{random.choice(["eight", "?", "1,5"])}:{_suffix(site.value)}"'
+    site = ground.site(lambda site: _suffix(site.value) in _PARSED and "ENV[" not in site.value)
+    return ground.replaced(site, f'"{ground.one_of(["eight", "?", "1,5"])}:{_suffix(site.value)}"')
+
+
+def _suffix(value: Any) -> str:
+    return value.rpartition(":")[2] if isinstance(value, str) else ""
+
+
+def wrong_choice(ground: Ground) -> Planted:
+    site = ground.site(lambda site: site.is_key and site.name in _CHOICES)
+    slips = [ground.misspelt(site.value)] if site.value.isidentifier() else []
+    return ground.replaced(site, f'"{ground.one_of([*slips, *_CHOICES[site.name]])}"')
+
+
+def out_of_range(ground: Ground) -> Planted:
+    site = ground.site(lambda site: site.is_key and site.name in _TOO_LITTLE)
+    return ground.replaced(site, _TOO_LITTLE[site.name])
+
+
+def unknown_storage_type(ground: Ground) -> Planted:
+    site = ground.site(lambda site: site.name == "storage_type")
+    slip = ground.misspelt(site.value, STORAGE_TYPES)
+    return ground.replaced(site, f'"{ground.one_of([slip, "database", "text", "CSV"])}"')
+
+
+def foreign_option(ground: Ground) -> Planted:
+    site = ground.site(lambda site: site.is_id and site.section == "DATA_NODE")
+    own = KEYS_OF_STORAGE[ground.config.data_nodes[site.name].storage_type]
+    name = ground.one_of(sorted(frozenset().union(*KEYS_OF_STORAGE.values()) - own))
+    return ground.inserted(site, f'{name} = "x"')
+
+
+def write_secret(ground: Ground) -> Planted:
+    site = ground.site(lambda site: site.name in _SECRETS)
+    return ground.replaced(site, '"hunter2"')
+
+
+def write_secret_property(ground: Ground) -> Planted:
+    file, found = ground.header(lambda _: True)
+    section = ground.one_of(["JOB.properties", "CORE.properties", "RUNNER.service"])
+    key = ground.one_of(["api_token", "password", "SECRET_KEY"])
+    return ground.edited(file, (found.start(),) * 2, f'[{section}]\n{key} = "hunter2"\n\n')
+
+
+def missing_variable(ground: Ground) -> Planted:
+    site = ground.site(lambda site: site.is_text and site.is_key)
+    bare = re.sub(r"ENV\[(\w+):-.*\]", r"ENV[\1]", site.value)
+    return ground.replaced(site, f'"{bare if bare != site.value else "ENV[NOT_THERE]"}"')
+
+
+def bad_variable(ground: Ground) -> Planted:
+    site = ground.site(lambda site: site.is_key and site.name in _TOO_LITTLE)
+    return ground.replaced(site, '"ENV[NOT_THERE:-many]"')
+
+
+def old_key(ground: Ground) -> Planted:
+    site = ground.site(lambda site: site.key in {("JOB",), ("CORE",)})
+    return ground.inserted(
+        site, {"CORE": 'root_folder = "x"', "JOB": "nb_of_workers = 3"}[site.name]
     )
-
-
-def wrong_choice(pipeline: Pipeline, random: Random) -> Planted | None:
-    site = _choose(pipeline, random, lambda site: _is_key(site) and site.name in _CHOICES)
-    if site is None:
-        return None
-    choices = [*_CHOICES[site.name]]
-    if site.value.isidentifier():
-        choices.append(misspelt(site.value, random))
-    return _replaced(pipeline, site, f'"{random.choice(choices)}"')
-
-
-def out_of_range(pipeline: Pipeline, random: Random) -> Planted | None:
-    site = _choose(pipeline, random, lambda site: _is_key(site) and site.name in _TOO_LITTLE)
-    return _replaced(pipeline, site, _TOO_LITTLE[site.name]) if site else None
-
-
-def unknown_storage_type(pipeline: Pipeline, random: Random) -> Planted | None:
-    site = _choose(pipeline, random, lambda site: site.name == "storage_type")
-    if site is None:
-        return None
-    typo = misspelt(site.value, random, STORAGE_TYPES)
-    return _replaced(pipeline, site, f'"{random.choice([typo, "database", "text", "CSV"])}"')
-
-
-def foreign_option(pipeline: Pipeline, random: Random) -> Planted | None:
-    site = _choose(pipeline, random, lambda site: _is_id(site) and site.key[0] == "DATA_NODE")
-    if site is None:
-        return None
-    node = pipeline.config.data_nodes[site.name]
-    own = _KEYS_OF_STORAGE[node.storage_type]
-    name = random.choice(
-        sorted({each for keys in _KEYS_OF_STORAGE.values() for each in keys} - own)
-    )
-    return _inserted(pipeline, site, f'{name} = "x"')
-
-
-def write_secret(pipeline: Pipeline, random: Random) -> Planted | None:
-    site = _choose(pipeline, random, lambda site: site.name in _SECRETS)
-    if site is not None and random.random() < 0.5:
-        return _replaced(pipeline, site, '"hunter2"')
-    file = random.choice(list(pipeline.texts))
-    text = pipeline.texts[file]
-    at = random.choice([each.start() for each in _HEADER.finditer(text)])
-    section = random.choice(["RUNNER.service", "JOB.properties", "CORE.properties"])
-    if ("RUNNER", "service") in pipeline.marks[file]:
-        return None
-    secret = random.choice(["api_token", "password", "SECRET_KEY"])
-    return _edited(pipeline.texts, file, (at, at), f'[{section}]\n{secret} = "hunter2"\n\n')
-
-
-def missing_variable(pipeline: Pipeline, random: Random) -> Planted | None:
-    site = _choose(pipeline, random, lambda site: _is_text(site) and _is_key(site))
-    if site is None:
-        return None
-    default = re.compile(r"ENV\[(\w+):-.*\]").sub(r"ENV[\1]", site.value)
-    new = default if default != site.value else "ENV[NOT_THERE]"
-    return _replaced(pipeline, site, f'"{new}"')
-
-
-def bad_variable(pipeline: Pipeline, random: Random) -> Planted | None:
-    site = _choose(pipeline, random, lambda site: _is_key(site) and site.name in _TOO_LITTLE)
-    return _replaced(pipeline, site, '"ENV[NOT_THERE:-many]"') if site else None
-
-
-def old_key(pipeline: Pipeline, random: Random) -> Planted | None:
-    site = _choose(pipeline, random, lambda site: site.key in {("JOB",), ("CORE",)})
-    if site is None:
-        return None
-    line = 'root_folder = "x"' if site.name == "CORE" else "nb_of_workers = 3"
-    return _inserted(pipeline, site, line)
 
 
 # --- Mistakes of edges
 
 
-def remove_output(pipeline: Pipeline, random: Random) -> Planted | None:
-    nodes = pipeline.config.data_nodes
-    site, ids = _list_of(pipeline, random, "outputs")
-    removable = [each for each in ids if not has_source(nodes[each])]
-    if site is None or not removable:
-        return None
-    removed = random.choice(removable)
-    planted = _listed(pipeline, site, [each for each in ids if each != removed])
-    return _naming(planted, [removed])
+def remove_output(ground: Ground) -> Planted:
+    site, ids = ground.ids("outputs")
+    nodes = ground.config.data_nodes
+    removed = ground.one_of(each for each in ids if not has_source(nodes[each]))
+    return ground.listed(site, [each for each in ids if each != removed]).also_naming(removed)
 
 
-def remove_input(pipeline: Pipeline, random: Random) -> Planted | None:
-    site, ids = _list_of(pipeline, random, "inputs")
-    if site is None:
-        return None
-    at = random.randrange(len(ids))
-    return _naming(_listed(pipeline, site, [*ids[:at], *ids[at + 1 :]]), [ids[at]])
+def add_output(ground: Ground) -> Planted:
+    """One more than the function gives, where that is told."""
+    site, ids = ground.ids("outputs", _is_of(ground, _GIVES_ONE))
+    planted = ground.listed(site, [*ids, "one_more"])
+    declared = f"{planted.texts[site.file]}\n[DATA_NODE.one_more]\n"
+    return attrs.evolve(planted, texts={**planted.texts, site.file: declared})
 
 
-def add_input(pipeline: Pipeline, random: Random) -> Planted | None:
-    site, ids = _list_of(pipeline, random, "inputs")
-    return _listed(pipeline, site, [*ids, random.choice(ids)]) if site else None
+def remove_input(ground: Ground) -> Planted:
+    site, ids = ground.ids("inputs")
+    removed = ids.pop(ground.random.randrange(len(ids)))
+    return ground.listed(site, ids).also_naming(removed)
 
 
-def swap_inputs(pipeline: Pipeline, random: Random) -> Planted | None:
+def add_input(ground: Ground) -> Planted:
+    site, ids = ground.ids("inputs")
+    return ground.listed(site, [*ids, ground.one_of(ids)])
+
+
+def swap_inputs(ground: Ground) -> Planted:
     """In the wrong order, where the function tells what it takes."""
-    site, ids = _list_of(pipeline, random, "inputs", _is_of(pipeline, _TAKES_TWO_TYPES))
-    if site is None or not any(_tells_type(pipeline, each) for each in ids):
-        return None
-    return _listed(pipeline, site, reversed(ids))
+
+    def is_typed(site: Site) -> bool:
+        is_one = _is_of(ground, _TAKES_TWO_TYPES)(site)
+        return is_one and any(_tells_type(ground, plain(each)) for each in site.value)
+
+    site, ids = ground.ids("inputs", is_typed)
+    return ground.listed(site, reversed(ids))
 
 
-def _tells_type(pipeline: Pipeline, node_id: str) -> bool:
-    """Whether what writes a data node, or its default, has a type."""
-    tasks = [task for task in pipeline.config.tasks.values() if node_id in task.outputs]
-    node = pipeline.config.data_nodes[node_id]
-    return all(str(task.function) not in _UNTYPED for task in tasks) and (
-        bool(tasks) or node.storage_type != "generic"
-    )
-
-
-def _is_of(pipeline: Pipeline, functions: Sequence[str]) -> Callable[[Site], bool]:
-    """Whether a list is that of a task which calls one of the functions."""
-    tasks = pipeline.config.tasks
-    return lambda site: str(tasks[str(site.key[1])].function) in functions
-
-
-def wrong_default(pipeline: Pipeline, random: Random) -> Planted | None:
+def wrong_default(ground: Ground) -> Planted:
     """A text where functions take a number."""
 
     def is_number(site: Site) -> bool:
-        node = pipeline.config.data_nodes.get(str(site.key[1]))
-        is_kept = node is not None and node.storage_type in {"pickle", "in_memory"}
-        return is_kept and isinstance(node and node.default_data, int | float)
+        if site.section != "DATA_NODE" or site.key[2:] != ("default_data",):
+            return False
+        node = ground.config.data_nodes[site.owner]
+        is_kept = node.storage_type in {"pickle", "in_memory"}
+        return is_kept and isinstance(node.default_data, int | float)
 
-    site = _choose(
-        pipeline, random, lambda site: site.key[2:] == ("default_data",) and is_number(site)
-    )
-    return _replaced(pipeline, site, '"half"')
-
-
-def add_output(pipeline: Pipeline, random: Random) -> Planted | None:
-    """One more than the function gives, where that is told."""
-    site, ids = _list_of(pipeline, random, "outputs", _is_of(pipeline, _GIVES_ONE))
-    if site is None:
-        return None
-    planted = _listed(pipeline, site, [*ids, "one_more"])
-    texts = {**planted.texts}
-    texts[site.file] += "\n[DATA_NODE.one_more]\n"
-    return attrs.evolve(planted, texts=texts)
+    return ground.replaced(ground.site(is_number), '"half"')
 
 
-def close_cycle(pipeline: Pipeline, random: Random) -> Planted | None:
+def _is_of(ground: Ground, functions: Sequence[str]) -> Callable[[Site], bool]:
+    """Whether a list is that of a task which calls one of the functions."""
+    return lambda site: str(ground.task_of(site).function) in functions
+
+
+def _tells_type(ground: Ground, node_id: str) -> bool:
+    """Whether what writes a data node, or its default, has a type."""
+    writers = [task for task in ground.config.tasks.values() if node_id in task.outputs]
+    if not writers:
+        return ground.config.data_nodes[node_id].storage_type != "generic"
+    return all(str(task.function) not in _UNTYPED for task in writers)
+
+
+def close_cycle(ground: Ground) -> Planted:
     """A task reads what comes of what it writes."""
-    tasks = pipeline.config.tasks
-    site, ids = _list_of(pipeline, random, "inputs", lambda site: site.name == "inputs")
-    if site is None:
-        return None
-    task = tasks[str(site.key[1])]
-    later = _later(pipeline, task)
-    at = random.randrange(len(ids))
-    if not later or _uses(pipeline, ids[at]) < 2:
-        return None
-    writer = random.choice(later)
-    read = random.choice(writer.outputs)
-    planted = _listed(pipeline, site, [*ids[:at], read, *ids[at + 1 :]])
-    return attrs.evolve(
-        planted, lines=planted.lines | _lines_of(planted, ("TASK", writer.id, "outputs"))
-    )
+    site, ids = ground.ids("inputs")
+    at = ground.random.randrange(len(ids))
+    if _uses(ground, ids[at]) < 2:
+        raise NoPlaceError  # what nobody reads any more is another mistake
+    writer = ground.one_of(_later(ground, ground.task_of(site)))
+    ids[at] = ground.one_of(writer.outputs)
+    planted = ground.listed(site, ids)
+    return planted.also_at(planted.lines_of(("TASK", writer.id, "outputs")))
 
 
-def _later(pipeline: Pipeline, task: TaskConfig) -> list[TaskConfig]:
-    """The tasks that come after a task."""
+def _later(ground: Ground, task: TaskConfig) -> list[TaskConfig]:
+    """The tasks that come after a task; all pipelines are written in the order of their tasks."""
     known = set(task.outputs)
-    later: list[TaskConfig] = []
-    tasks = list(pipeline.config.tasks.values())
-    for _ in range(2):  # written in any order, but no example needs more
-        for each in tasks:
-            if each.outputs and each not in later and known.intersection(each.inputs):
-                later.append(each)
-                known.update(each.outputs)
+    later = []
+    for each in ground.config.tasks.values():
+        if each.outputs and known.intersection(each.inputs):
+            later.append(each)
+            known.update(each.outputs)
     return later
 
 
-def _uses(pipeline: Pipeline, node_id: str) -> int:
-    tasks = pipeline.config.tasks.values()
+def _uses(ground: Ground, node_id: str) -> int:
+    tasks = ground.config.tasks.values()
     return sum((*task.inputs, *task.outputs).count(node_id) for task in tasks)
 
 
-def _lines_of(planted: Planted, key: KeyPath) -> set[Line]:
-    return {
-        (file, _line(text, marks[key].key[0]))
-        for file, text in planted.texts.items()
-        if key in (marks := scan(text))
-    }
+def second_producer(ground: Ground) -> Planted:
+    site, ids = ground.ids("outputs")
+    task = ground.task_of(site)
+    scenario = next(each for each in ground.config.scenarios.values() if task.id in each.tasks)
+    others = [ground.config.tasks[each] for each in scenario.tasks if each != task.id]
+    written = {node_id for other in others for node_id in other.outputs}
+    return ground.listed(site, [*ids, ground.one_of(sorted(written.difference(task.inputs)))])
 
 
-def second_producer(pipeline: Pipeline, random: Random) -> Planted | None:
-    site, ids = _list_of(pipeline, random, "outputs")
-    if site is None:
-        return None
-    others = [
-        node_id
-        for task in _beside(pipeline, str(site.key[1]))
-        for node_id in task.outputs
-        if node_id not in pipeline.config.tasks[str(site.key[1])].inputs
-    ]
-    if not others:
-        return None
-    return _listed(pipeline, site, [*ids, random.choice(others)])
+def write_what_is_read(ground: Ground) -> Planted:
+    site, ids = ground.ids("outputs")
+    return ground.listed(site, [*ids, ground.one_of(ground.task_of(site).inputs)])
 
 
-def _beside(pipeline: Pipeline, task_id: str) -> list[TaskConfig]:
-    """The other tasks of a scenario that has the task."""
-    config = pipeline.config
-    scenario = next(each for each in config.scenarios.values() if task_id in each.tasks)
-    return [config.tasks[each] for each in scenario.tasks if each != task_id]
+def write_twice(ground: Ground) -> Planted:
+    site, ids = ground.ids("outputs")
+    return ground.listed(site, [*ids, ground.one_of(ids)])
 
 
-def write_what_is_read(pipeline: Pipeline, random: Random) -> Planted | None:
-    site, ids = _list_of(pipeline, random, "outputs")
-    if site is None:
-        return None
-    inputs = pipeline.config.tasks[str(site.key[1])].inputs
-    return _listed(pipeline, site, [*ids, random.choice(inputs)]) if inputs else None
+def remove_node(ground: Ground) -> Planted:
+    return _without_section(ground, "DATA_NODE")
 
 
-def write_twice(pipeline: Pipeline, random: Random) -> Planted | None:
-    site, ids = _list_of(pipeline, random, "outputs")
-    return _listed(pipeline, site, [*ids, random.choice(ids)]) if site else None
+def remove_task(ground: Ground) -> Planted:
+    return _without_section(ground, "TASK")
 
 
-def _list_of(
-    pipeline: Pipeline, random: Random, name: str, test: Callable[[Site], object] = bool
-) -> tuple[Site | None, list[str]]:
-    """A list of ids under a key of that name, and the ids."""
-    site = _choose(
-        pipeline,
-        random,
-        lambda site: _is_list_of_ids(site) and name in site.key and site.value and test(site),
-    )
-    return site, [_plain(each) for each in site.value] if site else []
-
-
-def remove_node(pipeline: Pipeline, random: Random) -> Planted | None:
-    return _without_section(pipeline, random, "DATA_NODE")
-
-
-def remove_task(pipeline: Pipeline, random: Random) -> Planted | None:
-    return _without_section(pipeline, random, "TASK")
-
-
-def _without_section(pipeline: Pipeline, random: Random, section: str) -> Planted | None:
+def _without_section(ground: Ground, section: str) -> Planted:
     """A section left out of each file, told where its id stands."""
-    site = _choose(pipeline, random, lambda site: _is_id(site) and site.key[0] == section)
-    if site is None:
-        return None
-    pattern = re.compile(
-        rf"^\[{section}\.{site.name}[\].](?:[^\n]*\n(?!\[))*[^\n]*(?:\n|$)", re.MULTILINE
-    )
-    texts = {name: pattern.sub("", text) for name, text in pipeline.texts.items()}
-    return _naming(Planted(texts, frozenset()), [site.name])
+    site = ground.site(lambda site: site.is_id and site.section == section)
+    pattern = rf"^\[{section}\.{site.name}[\].](?:[^\n]*\n(?!\[))*[^\n]*(?:\n|$)"
+    texts = {
+        file: re.sub(pattern, "", text, flags=re.MULTILINE) for file, text in ground.texts.items()
+    }
+    return Planted(texts).also_naming(site.name)
 
 
-def remove_task_from_scenario(pipeline: Pipeline, random: Random) -> Planted | None:
-    site, ids = _list_of(pipeline, random, "tasks", lambda site: len(site.value) > 1)
-    lists = [task for each in pipeline.config.scenarios.values() for task in each.tasks]
-    removable = [each for each in ids if lists.count(each) == 1]
-    if site is None or not removable:
-        return None
-    removed = random.choice(removable)
-    planted = _listed(pipeline, site, [each for each in ids if each != removed])
-    return _naming(planted, [removed, *pipeline.config.tasks[removed].outputs])
+def remove_task_from_scenario(ground: Ground) -> Planted:
+    site, ids = ground.ids("tasks", lambda site: len(site.value) > 1)
+    listed = [task for each in ground.config.scenarios.values() for task in each.tasks]
+    removed = ground.one_of(each for each in ids if listed.count(each) == 1)
+    planted = ground.listed(site, [each for each in ids if each != removed])
+    return planted.also_naming(removed, *ground.config.tasks[removed].outputs)
 
 
-def empty_scenario(pipeline: Pipeline, random: Random) -> Planted | None:
-    site, _ = _list_of(pipeline, random, "tasks")
-    if site is None:
-        return None
-    return _listed(pipeline, site, [], _section(pipeline, site))
+def empty_scenario(ground: Ground) -> Planted:
+    site, _ = ground.ids("tasks")
+    planted = ground.listed(site, [])
+    keys = [("sequences",), *(("sequences", name) for name in _sequences(ground, site))]
+    lines = {line for key in keys for line in planted.lines_of((*site.key[:2], *key))}
+    return planted.also_at({*lines, *planted.lines_of(site.key[:2])})
 
 
-def sequence_outside(pipeline: Pipeline, random: Random) -> Planted | None:
-    site, ids = _list_of(pipeline, random, "sequences")
-    if site is None:
-        return None
-    inside = pipeline.config.scenarios[str(site.key[1])].tasks
-    outside = [each for each in pipeline.config.tasks if each not in inside]
-    return _listed(pipeline, site, [*ids, random.choice(outside)]) if outside else None
+def _sequences(ground: Ground, site: Site) -> list[str]:
+    return list(ground.config.scenarios[site.owner].sequences)
+
+
+def sequence_outside(ground: Ground) -> Planted:
+    site, ids = ground.ids("sequences")
+    inside = ground.config.scenarios[site.owner].tasks
+    outside = [each for each in ground.config.tasks if each not in inside]
+    return ground.listed(site, [*ids, ground.one_of(outside)])
 
 
 # --- Mistakes of functions
 
 
-def _functions(site: Site) -> bool:
-    name = site.key[-2] if isinstance(site.key[-1], int) else site.key[-1]
-    is_comparator = "comparators" in site.key
-    return _is_text(site) and (is_comparator or name in {"function", "read_fct", "write_fct"})
-
-
-def misspell_function(pipeline: Pipeline, random: Random) -> Planted | None:
-    site = _choose(pipeline, random, _functions)
-    if site is None:
-        return None
-    dotted = site.value.partition(":")[0]
+def misspell_function(ground: Ground) -> Planted:
+    site, dotted = _function(ground)
     head, _, name = dotted.rpartition(".")
-    return _reworded(pipeline, random, site, dotted, f"{head}.{misspelt(name, random)}")
+    return ground.reworded(site, dotted, f"{head}.{ground.misspelt(name)}")
 
 
-def misspell_module(pipeline: Pipeline, random: Random) -> Planted | None:
-    site = _choose(pipeline, random, _functions)
-    if site is None:
-        return None
-    dotted = site.value.partition(":")[0]
+def misspell_module(ground: Ground) -> Planted:
+    site, dotted = _function(ground)
     parts = dotted.split(".")
-    at = random.randrange(len(parts) - 1)
-    parts[at] = misspelt(parts[at], random)
-    return _reworded(pipeline, random, site, dotted, ".".join(parts))
+    at = ground.random.randrange(len(parts) - 1)
+    parts[at] = ground.misspelt(parts[at])
+    return ground.reworded(site, dotted, ".".join(parts))
 
 
-def name_the_module(pipeline: Pipeline, random: Random) -> Planted | None:
-    site = _choose(pipeline, random, _functions)
-    if site is None:
-        return None
-    dotted = site.value.partition(":")[0]
-    module = dotted.rpartition(".")[0]
-    is_class = module.rpartition(".")[2][0].isupper()  # which can be called as well
-    return None if is_class else _reworded(pipeline, random, site, dotted, module)
+def name_the_module(ground: Ground) -> Planted:
+    site, dotted = _function(ground)
+    module, _, _ = dotted.rpartition(".")
+    if module.rpartition(".")[2][0].isupper():
+        raise NoPlaceError  # a class, which can be called as well
+    return ground.reworded(site, dotted, module)
+
+
+def _function(ground: Ground) -> tuple[Site, str]:
+    site = ground.site(lambda site: site.is_function)
+    return site, site.value.partition(":")[0]
 
 
 # --- Mistakes of files and places
 
 
-def same_path_twice(pipeline: Pipeline, random: Random) -> Planted | None:
-    config = pipeline.config
-    site = _choose(pipeline, random, lambda site: site.name in {"path", "default_path"})
-    if site is None:
-        return None
-    node = config.data_nodes[str(site.key[1])]
+def same_path_twice(ground: Ground) -> Planted:
+    site = ground.site(_is_path)
+    node = ground.config.data_nodes[site.owner]
     others = [
         each.options.user_path
-        for each in config.data_nodes.values()
+        for each in ground.config.data_nodes.values()
         if isinstance(each.options, FileOptions)
-        and each.options.user_path is not None
         and each.storage_type == node.storage_type
         and each is not node
     ]
-    return _replaced(pipeline, site, f'"./{random.choice(others)}"') if others else None
+    return ground.replaced(site, f'"./{ground.one_of(filter(None, others))}"')
 
 
-def wrong_file_suffix(pipeline: Pipeline, random: Random) -> Planted | None:
-    site = _choose(pipeline, random, lambda site: site.name in {"path", "default_path"})
-    if site is None:
-        return None
+def wrong_file_suffix(ground: Ground) -> Planted:
+    site = ground.site(_is_path)
     stem, _, suffix = site.value.rpartition(".")
-    others = {"csv", "json", "xlsx", "parquet"} - {suffix}
-    return _replaced(pipeline, site, f'"{stem}.{random.choice(sorted(others))}"')
+    other = ground.one_of(sorted({"csv", "json", "xlsx", "parquet"} - {suffix}))
+    return ground.replaced(site, f'"{stem}.{other}"')
 
 
-def memory_in_cluster(pipeline: Pipeline, random: Random) -> Planted | None:
-    site = _choose(pipeline, random, lambda site: site.key == ("JOB", "mode"))
-    is_there = any(each.storage_type == "in_memory" for each in pipeline.config.data_nodes.values())
-    return _replaced(pipeline, site, '"cluster"') if is_there else None
+def _is_path(site: Site) -> bool:
+    return site.name in {"path", "default_path"}
 
 
-_BESIDE: Final = "aeiostrnlk"
-_HEADER: Final = re.compile(
-    r"^\[(?P<section>\w+)(?:\.(?P<id>[\w-]+))?(?P<rest>[\w.-]*)\]", re.MULTILINE
-)
-_DEPTH: Final = {"JOB": 1, "CORE": 1, "CHECK": 1, "DATA_NODE": 2, "TASK": 2, "SCENARIO": 2}
-_KINDS_OF_ID: Final = ("DATA_NODE", "TASK", "SCENARIO")
-_KEYS_OF_STORAGE: Final = {
-    name: frozenset(field.name for field in attrs.fields(cls))
-    for name, cls in STORAGE_TYPES.items()
-}
-_KNOWN: Final[Mapping[Any, frozenset[str]]] = {
-    **{
-        name: frozenset(field.name for field in attrs.fields(cls)) - {"id", "properties"}
-        for name, cls in (
-            ("JOB", JobConfig),
-            ("CORE", CoreConfig),
-            ("CHECK", CheckConfig),
-            ("TASK", TaskConfig),
-            ("SCENARIO", ScenarioConfig),
-        )
-    },
-    "DATA_NODE": frozenset(
-        {"storage_type", "scope", "validity_period", "default_data", "description"}
-    ).union(*_KEYS_OF_STORAGE.values()),
-}
-_ALL_KEYS: Final = frozenset().union(*_KNOWN.values()) | {"id", "properties", "nb_of_workers"}
+def memory_in_cluster(ground: Ground) -> Planted:
+    site = ground.site(lambda site: site.key == ("JOB", "mode"))
+    if all(each.storage_type != "in_memory" for each in ground.config.data_nodes.values()):
+        raise NoPlaceError
+    return ground.replaced(site, '"cluster"')
+
+
 _SUFFIXES: Final = ("bool", "int", "float", "str", "datetime", "timedelta", "function", "class",
                     "SCOPE", "FREQUENCY", "SECTION")  # fmt: skip
 _PARSED: Final = ("bool", "int", "float", "datetime", "timedelta")
@@ -954,7 +578,8 @@ _GIVES_ONE: Final = (
 
 KINDS: Final[Mapping[str, Kind]] = {
     "cut a quote": Kind(cut_quote, ("RUN101",)),
-    "drop a bracket": Kind(drop_bracket, ("RUN101",)),
+    "drop a bracket of a header": Kind(drop_header_bracket, ("RUN101",)),
+    "drop a bracket of a list": Kind(drop_list_bracket, ("RUN101",)),
     "drop a comma": Kind(drop_comma, ("RUN101",)),
     "drop an equals sign": Kind(drop_equals, ("RUN101",)),
     "drop a value": Kind(drop_value, ("RUN101",)),
@@ -982,6 +607,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "write an unknown storage type": Kind(unknown_storage_type, ("RUN401",)),
     "add an option of another storage type": Kind(foreign_option, ("RUN403",)),
     "write a secret": Kind(write_secret, ("RUN118",)),
+    "write a secret of one's own": Kind(write_secret_property, ("RUN118",)),
     "name a missing variable": Kind(missing_variable, ("RUN111",)),
     "give a variable a bad default": Kind(bad_variable, ("RUN112",)),
     "add an old key": Kind(old_key, ("RUN119",)),

@@ -18,7 +18,8 @@ from random import Random
 from types import MappingProxyType
 
 import attrs
-from mistakes import KINDS, Line, Planted
+from ground import Line, Planted
+from mistakes import KINDS, plant
 from pipelines import Pipeline, from_examples, generated
 
 from runner.checker.check import check
@@ -57,7 +58,10 @@ class Verdict:
             for number, line in enumerate(text.splitlines(), 1)
             if (file, number) in self.planted.lines
         ]
-        said = [f"  {each.place}: {each}" for each in self.elsewhere]
+        said = [
+            f"  {each.place.start.line if each.place else '?'}: said elsewhere: {each}"
+            for each in self.elsewhere
+        ]
         return "\n".join([f"{self.kind}: {self.outcome}", *changed[:8], *said[:8]])
 
 
@@ -115,9 +119,8 @@ def _verdicts(kinds: Sequence[str], examples: int, random: Random) -> Iterator[V
         pipelines = [*from_examples(Path(folder)), large]
         for number in range(examples):
             kind = kinds[number % len(kinds)]
-            plant = KINDS[kind].plant
             for pipeline in (random.choice(pipelines), large):
-                planted = plant(pipeline, random)
+                planted = plant(kind, pipeline, random)
                 if planted is not None:
                     yield judged(pipeline, kind, planted)
                     break

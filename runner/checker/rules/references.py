@@ -54,7 +54,7 @@ def tasks_outside_their_scenario(config: Config) -> Iterator[Diagnostic]:
         return
     incomplete = config.incomplete()
     for scenario in config.scenarios.values():
-        if ("SCENARIO", scenario.id, "tasks") in incomplete:
+        if not scenario.sequences or ("SCENARIO", scenario.id, "tasks") in incomplete:
             continue
         inside = _named_or_meant([scenario.tasks], config.tasks)
         if None in inside:

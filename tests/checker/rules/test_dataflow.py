@@ -280,6 +280,11 @@ def test_has_source(loaded: Callable[[str], Loaded], keys: str, expected: bool) 
             id="empty-list",
         ),
         pytest.param(task("x") + "[SCENARIO.s]\ntasks = ['x']\n", [], id="a-task"),
+        pytest.param(
+            task("x") + "[Scenario.s]\ntasks = ['x']\n[SCENARIO.s.properties]\ncolour = 1\n",
+            ["Scenario: error[RUN102]: unknown section `Scenario` (did you mean `SCENARIO`?)"],
+            id="misspelt-section",
+        ),
     ],
 )
 def test_empty_scenarios(found: Callable[[str], list[str]], text: str, expected: list[str]) -> None:
@@ -308,6 +313,16 @@ ACTS_AS_GLOBAL = (
             SHARED + "[SCENARIO.s]\ntasks = ['x', 'y']\nfrequency = 'DAILY'\n", [], id="frequency"
         ),
         pytest.param(SHARED, [], id="without-scenario"),
+        pytest.param(
+            SHARED + "[SCENARIO.s]\ntasks = ['x', 'y']\nfrequency = 5\n",
+            [
+                (
+                    "SCENARIO.s.frequency: error[RUN105]: "
+                    "expected DAILY or WEEKLY or MONTHLY or QUARTERLY or YEARLY, got 5"
+                )
+            ],
+            id="frequency-that-cannot-be-read",
+        ),
     ],
 )
 def test_cycle_scope(found: Callable[[str], list[str]], text: str, expected: list[str]) -> None:

@@ -216,6 +216,13 @@ def test_a_suggestion_says_where_the_meant_one_is(loaded: Callable[[str], Loaded
     )
 
 
+def test_what_nothing_names_is_meant_first(found: Callable[[str], list[str]]) -> None:
+    text = "[DATA_NODE.row_11]\n[DATA_NODE.row_1]\n[TASK.t]\nfunction = 'm.f'\n"
+    assert found(f"{text}outputs = ['row_11', 'row_12']\n") == [
+        "TASK.t.outputs.1: error[RUN201]: unknown data node `row_12` (did you mean `row_1`?)"
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -290,6 +297,36 @@ def test_a_suggestion_says_where_the_meant_one_is(loaded: Callable[[str], Loaded
             "[SCENARIOS.s]\ntasks = ['t']\n[SCENARIOS.r]\ntasks = ['u']\n",
             ["SCENARIOS: error[RUN102]: unknown section `SCENARIOS` (did you mean `SCENARIO`?)"],
             id="misspelt-scenarios",
+        ),
+        pytest.param(
+            "[TASK.t]\nfunction = 'm.f'\n[scenario.s]\ntasks = ['t']\n"
+            "[SCENARIO.s.sequences]\nq = ['t']\n",
+            ["scenario: error[RUN102]: unknown section `scenario` (did you mean `SCENARIO`?)"],
+            id="misspelt-scenario-with-sequences",
+        ),
+        pytest.param(
+            "[TASK.make]\nfunction = 'm.f'\n[SCENARIO.s]\ntasks = ['maek']\n"
+            "[SCENARIO.s.sequences]\nq = ['make']\n",
+            ["SCENARIO.s.tasks.0: error[RUN202]: unknown task `maek` (did you mean `make`?)"],
+            id="misspelt-task-of-a-sequence",
+        ),
+        pytest.param(
+            "[TASK.make]\nfunction = 'm.f'\n[SCENARIO.s]\ntasks = ['other']\n"
+            "[SCENARIO.s.sequences]\nq = ['make']\n",
+            ["SCENARIO.s.tasks.0: error[RUN202]: unknown task `other`"],
+            id="unknown-task-of-a-sequence",
+        ),
+        pytest.param(
+            "[TASK.t]\nfunction = 'm.f'\n[TASK.u]\nfunction = 'm.f'\n"
+            "[SCENARIO.s]\ntasks = ['t']\n[SCENARIO.r]\ntasks = []\n",
+            ["SCENARIO.r: warning[RUN208]: scenario `r` has no tasks"],
+            id="tasks-of-an-empty-scenario",
+        ),
+        pytest.param(
+            "[DATA_NODE.a]\n[TASK.step_1]\nfunction = 'm.f'\n"
+            "[SCENARIO.s]\ntasks = ['step_1', 'step_2']\n",
+            ["SCENARIO.s.tasks.1: error[RUN202]: unknown task `step_2` (did you mean `step_1`?)"],
+            id="task-that-is-not-there",
         ),
     ],
 )
