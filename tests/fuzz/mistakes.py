@@ -361,7 +361,11 @@ def wrong_default(ground: Ground) -> Planted:
             return False
         node = ground.config.data_nodes[site.owner]
         is_kept = node.storage_type in {"pickle", "in_memory"}
-        return is_kept and isinstance(node.default_data, int | float)
+        is_typed = any(
+            node.id in task.inputs and str(task.function) not in _UNTYPED
+            for task in ground.config.tasks.values()
+        )
+        return is_kept and is_typed and isinstance(node.default_data, int | float)
 
     return ground.replaced(ground.site(is_number), '"half"')
 
