@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta, timezone
 from pathlib import Path
@@ -19,12 +18,9 @@ from typing import Any
 
 import attrs
 import pytest
+from fuzz import ALGOS, BASE, IDS, LOOK_ALIKES, ODD, SECTIONS, TEXTS, Ended, call, throw
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-
-sys.path.insert(0, str(Path(__file__).parent / "fuzz"))
-
-from fuzz import ALGOS, BASE, IDS, LOOK_ALIKES, ODD, SECTIONS, TEXTS, Ended, call, throw
 
 from runner.config.loader import load
 from runner.config.model import CoreConfig, JobConfig, ScenarioConfig, TaskConfig

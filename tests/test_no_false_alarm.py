@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent / "fuzz"))
-
 from pipelines import Pipeline, from_examples, generated
 from planted import diagnostics
 

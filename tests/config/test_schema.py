@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 import tomli
-from hypothesis import assume, example, given, settings
+from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator
 
@@ -448,7 +448,7 @@ def with_value(section: str, storage_type: str, name: str, raw: Any) -> dict[str
     return {**ids, section: {name_of_it: {**ids[section][name_of_it], name: raw}}}
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
 @given(place=st.sampled_from(PLACES), raw=RAW)
 @example(place=("JOB", "", "max_nb_of_workers"), raw=" auto ")
 @example(place=("TASK", "", "function"), raw=" m.n :function")
