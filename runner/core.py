@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from runner.checker.check import check as check_rules
+from runner.checker.severity import judge
 from runner.config.model import Config, DataNodeConfig, Durability, SectionRef
 from runner.config.pauses import collector_paused
 from runner.data.storage import Storage, write_all
@@ -41,7 +42,7 @@ from runner.store.store import JobRow, NodeRow, Store
 
 def check(config: Config) -> list[Diagnostic]:
     """Everything that is wrong with a config; imports and runs nothing of the user's."""
-    return check_rules(config, modules_of(config))
+    return list(judge(check_rules(config, modules_of(config)), config.check))
 
 
 class Core:

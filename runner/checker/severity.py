@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
 
 import attrs
 
@@ -10,7 +11,25 @@ from runner.config.model import CheckConfig
 from runner.diagnostics import CODES, Diagnostic, KeyPath, Severity
 from runner.suggestions import did_you_mean
 
-OFF = "off"
+OFF: Final = "off"
+OPINIONS: Final = frozenset(
+    {
+        "RUN301",
+        "RUN302",
+        "RUN303",
+        "RUN304",
+        "RUN305",
+        "RUN306",
+        "RUN307",
+        "RUN308",
+        "RUN402",
+        "RUN404",
+        "RUN405",
+        "RUN407",
+    }
+)
+"""Errors that can be turned off: of the user's code and machine, which may know better. Any other
+leaves no config that could run."""
 
 
 def judge(
@@ -23,8 +42,7 @@ def judge(
 ) -> Iterator[Diagnostic]:
     """The diagnostics that count, with the severities that they were given.
 
-    An error is never ignored by `[CHECK]` alone where it would let a wrong config run: only its
-    warnings can be turned off or down.
+    Warnings can be turned off, down and up; of errors, only those in `OPINIONS`.
 
     Args:
         diagnostics: as found.
@@ -38,10 +56,11 @@ def judge(
     selected = {code_of(name) for name in select}
     for diagnostic in diagnostics:
         severity = severities.get(diagnostic.code, diagnostic.severity.value)
-        if diagnostic.is_error:
+        is_fixed = diagnostic.is_error and diagnostic.code not in OPINIONS
+        if is_fixed:
             severity = Severity.ERROR.value
         is_off = severity == OFF or diagnostic.code in ignored
-        if (is_off and not diagnostic.is_error) or (selected and diagnostic.code not in selected):
+        if (is_off and not is_fixed) or (selected and diagnostic.code not in selected):
             continue
         if strict or config.strict:
             severity = Severity.ERROR.value

@@ -28,7 +28,12 @@ from runner.errors import ExitCode, UsageError
 )
 @click.option("--strict", is_flag=True, help="Warnings count as errors.")
 @click.option("--select", multiple=True, metavar="CODES", help="Only these, by commas.")
-@click.option("--ignore", multiple=True, metavar="CODES", help="Warnings to leave out.")
+@click.option(
+    "--ignore",
+    multiple=True,
+    metavar="CODES",
+    help="Not these: warnings, and errors of functions and files.",
+)
 @depth_options
 def command(
     common: Common,

@@ -116,9 +116,10 @@ class CheckConfig:
     """How the checker judges: `[CHECK]`.
 
     Attributes:
-        ignore: codes or slugs of warnings that are not reported.
+        ignore: codes or slugs that are not reported: of warnings, and of errors of functions and
+            files.
         strict: whether warnings count as errors.
-        severity: code or slug -> `error`, `warning` or `off`, for what is a warning by nature.
+        severity: code or slug -> `error`, `warning` or `off`, for what can be ignored too.
     """
 
     ignore: tuple[str, ...] = ()

@@ -122,3 +122,18 @@ def test_code_of(name: str, code: str | None) -> None:
 
 def test_meant_code() -> None:
     assert meant_code("cylce") == "did you mean `cycle`?"
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        pytest.param(CheckConfig(ignore=("type-mismatch",)), [], id="ignored"),
+        pytest.param(CheckConfig(severity={"RUN305": "off"}), [], id="off"),
+        pytest.param(CheckConfig(severity={"RUN305": "warning"}), ["warning RUN305"], id="down"),
+    ],
+)
+def test_an_error_of_the_users_code_can_be_turned_off(
+    config: CheckConfig, expected: list[str]
+) -> None:
+    judged = judge([Diagnostic(code="RUN305", message="int is no str")], config)
+    assert [f"{each.severity} {each.code}" for each in judged] == expected
