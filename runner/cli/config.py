@@ -10,7 +10,6 @@ import click
 
 from runner.cli.loading import Checked, load_and_check, refuse_errors
 from runner.cli.options import Common, OneOf, common_options
-from runner.config.document import Places
 from runner.config.writer import config_tables, write_config, write_tables
 from runner.diagnostics import KeyPath
 from runner.errors import ExitCode
@@ -94,7 +93,7 @@ def _origin(key: KeyPath, checked: Checked) -> str:
         candidates.append(("JOB", "nb_of_workers"))
     for candidate in candidates:
         if any(True for _ in document.writers(candidate)):
-            place = Places(document).of(candidate)
+            place = checked.places.of(candidate)
             assert place is not None
             return (
                 place.file if place.file.startswith("--set") else f"{place.file}:{place.start.line}"

@@ -17,7 +17,7 @@ from runner.cli.depth import Depth
 from runner.cli.options import Common
 from runner.cli.rendering import Source, file_source, show_diagnostics
 from runner.config.document import Places
-from runner.config.loader import Loaded, load
+from runner.config.loader import Loaded, is_unreadable, load
 from runner.config.model import Config
 from runner.config.pauses import collector_paused
 from runner.config.sources import find_config
@@ -36,11 +36,13 @@ class Checked:
         loaded: what loading gave.
         diagnostics: with their places, in the order of these.
         files: those that were named, or found.
+        places: where the keys of the document stand.
     """
 
     loaded: Loaded
     diagnostics: tuple[Diagnostic, ...]
     files: tuple[str, ...]
+    places: Places
 
     @property
     def config(self) -> Config:
@@ -52,8 +54,7 @@ class Checked:
 
     def located(self, diagnostics: Sequence[Diagnostic]) -> list[Diagnostic]:
         """Diagnostics that were found later, with their places."""
-        places = Places(self.loaded.document)
-        return [places.located(diagnostic) for diagnostic in diagnostics]
+        return [self.places.located(diagnostic) for diagnostic in diagnostics]
 
 
 @collector_paused()
@@ -93,7 +94,7 @@ def load_and_check(
     located.sort(key=lambda each: _rank(each.place, order))
     files = tuple(dict.fromkeys(_files(loaded)))
     gc.freeze()  # the config lives as long as this process: the collector need not look at it
-    return Checked(loaded, tuple(located), files)
+    return Checked(loaded, tuple(located), files, places)
 
 
 def refuse_errors(checked: Checked, common: Common) -> None:
@@ -114,7 +115,7 @@ def _files(loaded: Loaded) -> Iterator[str]:
         if layer.text is not None:
             yield layer.name
     for diagnostic in loaded.diagnostics:
-        if diagnostic.code in {"RUN101", "RUN108", "RUN109"} and diagnostic.place is not None:
+        if is_unreadable(diagnostic) and diagnostic.place is not None:
             yield diagnostic.place.file
 
 

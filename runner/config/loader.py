@@ -73,7 +73,7 @@ def load(
             return Loaded(config, found, Document(layers))
     loaded = _structured(layers, environ, diagnostics, application_path)
     folder = application_path / loaded.config.core.storage_folder / "cache"
-    if not any(map(_is_unreadable, loaded.diagnostics)):
+    if not any(map(is_unreadable, loaded.diagnostics)):
         cache.write(folder, layers, (loaded.config, loaded.diagnostics))
     return loaded
 
@@ -91,7 +91,7 @@ def _structured(
         config = Reading(environ, diagnostics).config(document, application_path)
     except RecursionError:
         diagnostics.append(Diagnostic(code="RUN101", message="tables are nested too deep"))
-    if any(map(_is_unreadable, diagnostics)):  # what else there is, nobody knows
+    if any(map(is_unreadable, diagnostics)):  # what else there is, nobody knows
         config = attrs.evolve(config, unread=config.unread | {()})
     return Loaded(config, tuple(diagnostics), document)
 
@@ -107,7 +107,8 @@ def _parsed(layers: Iterable[Layer], diagnostics: list[Diagnostic]) -> Iterator[
             yield layer
 
 
-def _is_unreadable(diagnostic: Diagnostic) -> bool:
+def is_unreadable(diagnostic: Diagnostic) -> bool:
+    """Whether it says that a whole file gives nothing."""
     return diagnostic.code in {"RUN101", "RUN108", "RUN109"}
 
 

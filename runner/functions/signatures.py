@@ -23,6 +23,7 @@ from runner.functions.names import (
     Thing,
     Value,
 )
+from runner.functions.returns import with_article
 
 __all__ = ["Found", "Kind", "NotFound", "Parameter", "Signature", "resolve"]
 
@@ -141,8 +142,7 @@ def _resolve(name: str, names: Names) -> Found | NotFound:
         case Module():
             return _module_as_function(name, thing, names)
         case Value(type_name=type_name, node=node, home=home):
-            article = "an" if type_name[0] in "aeiou" else "a"
-            message = f"`{name}` is not callable ({article} {type_name})"
+            message = f"`{name}` is not callable ({with_article(type_name)})"
             return NotFound(
                 code="RUN303", message=message, place=place_of(names.modules, node, home)
             )
