@@ -9,6 +9,7 @@ import attrs
 
 from runner.config.model import CheckConfig
 from runner.diagnostics import CODES, Diagnostic, KeyPath, Severity
+from runner.errors import UsageError
 from runner.suggestions import did_you_mean
 
 OFF: Final = "off"
@@ -82,6 +83,22 @@ def code_of(name: str) -> str | None:
     if name.upper() in CODES:
         return name.upper()
     return next((code for code, known in CODES.items() if known.slug == name.lower()), None)
+
+
+def known_code(name: str, advice: str | None = None) -> str:
+    """The code that a code or a slug names.
+
+    Args:
+        name: the code or slug.
+        advice: for one that is near to none.
+
+    Raises:
+        UsageError: there is no such code.
+    """
+    code = code_of(name)
+    if code is None:
+        raise UsageError(f"`{name}` is no code", hint=meant_code(name) or advice)
+    return code
 
 
 def meant_code(name: str) -> str | None:

@@ -7,13 +7,13 @@ from time import perf_counter
 
 import click
 
-from runner.checker.severity import code_of, meant_code
+from runner.checker.severity import known_code
 from runner.cli.depth import Depth, depth_options
 from runner.cli.formats import FORMATS
 from runner.cli.loading import load_and_check
 from runner.cli.options import Common, OneOf, common_options
 from runner.diagnostics import has_errors
-from runner.errors import ExitCode, UsageError
+from runner.errors import ExitCode
 
 
 @click.command(name="check", context_settings={"help_option_names": ["-h", "--help"]})
@@ -57,8 +57,5 @@ def command(
 
 
 def _codes(options: Sequence[str]) -> list[str]:
-    names = [name.strip() for option in options for name in option.split(",") if name.strip()]
-    for name in names:
-        if code_of(name) is None:
-            raise UsageError(f"`{name}` is no code", hint=meant_code(name))
-    return names
+    names = [name.strip() for option in options for name in option.split(",")]
+    return [known_code(name) for name in names if name]

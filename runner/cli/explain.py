@@ -11,7 +11,7 @@ from typing import Any, Final
 import click
 
 from runner.checker.codes.pages import Page, page_of
-from runner.checker.severity import code_of, meant_code
+from runner.checker.severity import known_code
 from runner.cli.options import OneOf
 from runner.cli.style import Paint, painter
 from runner.diagnostics import CODES, Severity
@@ -59,11 +59,7 @@ def command(names: tuple[str, ...], list_: bool, format_: str, color: str) -> in
 def _codes(names: Sequence[str], *, list_: bool) -> Iterable[str]:
     if not names and not list_:
         raise UsageError("name a code, for example RUN201", hint=_ALL)
-    codes = {name: code_of(name) for name in names}
-    for name, code in codes.items():
-        if code is None:
-            raise UsageError(f"`{name}` is no code", hint=meant_code(name) or _ALL)
-    return dict.fromkeys(filter(None, codes.values())) or CODES
+    return dict.fromkeys(known_code(name, advice=_ALL) for name in names) or CODES
 
 
 def _json(pages: Iterable[Page], *, list_: bool) -> str:
