@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 
-from runner.config.positions import Mark, nearest_mark, position, scan
+from runner.config.positions import Mark, line_starts, nearest_mark, position_among, scan
 from runner.diagnostics import Diagnostic, KeyPath, Place, Position, Related
 
 
@@ -57,6 +57,7 @@ class Places:
     def __init__(self, document: Document) -> None:
         self._document = document
         self._marks: dict[str, Mapping[KeyPath, Mark]] = {}
+        self._lines: dict[str, Sequence[int]] = {}
 
     def of(self, key: KeyPath, *, on_key: bool = False) -> Place | None:
         """Where a key is written, or the nearest table above it that is; None: nowhere.
@@ -101,9 +102,11 @@ class Places:
             return Place(layer.name, Position(1, 1), Position(1, 1))
         if layer.name not in self._marks:
             self._marks[layer.name] = scan(layer.text)
+            self._lines[layer.name] = line_starts(layer.text)
         mark = nearest_mark(self._marks[layer.name], key)
         start, end = (mark.key if on_key else mark.value) if mark is not None else (0, 0)
-        return Place(layer.name, position(layer.text, start), position(layer.text, end))
+        lines = self._lines[layer.name]
+        return Place(layer.name, position_among(lines, start), position_among(lines, end))
 
 
 def merge(layers: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple, TypeAlias
 
 import attrs
@@ -33,6 +34,7 @@ class Mark(NamedTuple):
 
 
 _BOM: Final = "\ufeff"
+_LINE_END: Final = re.compile("\n")
 
 # Strings without their end.
 _BASIC: Final = r'"[^"\\\n]*+(?:\\.[^"\\\n]*+)*+'
@@ -107,6 +109,17 @@ def position(text: str, offset: int) -> Position:
     """The line and column of an offset; a byte order mark takes no column."""
     line_start = text.rfind("\n", 0, offset) + 1 or _start(text)
     return Position(text.count("\n", 0, offset) + 1, max(offset - line_start, 0) + 1)
+
+
+def line_starts(text: str) -> list[int]:
+    """Where each line begins, as offsets; the first one after a byte order mark."""
+    return [_start(text), *(found.end() for found in _LINE_END.finditer(text))]
+
+
+def position_among(starts: Sequence[int], offset: int) -> Position:
+    """As `position`, for many offsets into one text: `starts` are its `line_starts`."""
+    line = max(bisect_right(starts, offset), 1)
+    return Position(line, max(offset - starts[line - 1], 0) + 1)
 
 
 def _start(text: str) -> int:

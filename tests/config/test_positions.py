@@ -14,8 +14,10 @@ from runner.config.positions import (
     MAX_DEPTH,
     MAX_PARTS,
     Mark,
+    line_starts,
     nearest_mark,
     position,
+    position_among,
     scan,
     too_deep,
 )
@@ -422,3 +424,12 @@ def test_only_what_is_deeper_than_the_limit_is_too_deep(value: str, around: int)
 def test_any_text_has_an_answer(piece: str, times: int) -> None:
     found = too_deep(piece * times)
     assert found is None or found[0] < len(piece) * times
+
+
+@given(st.text(alphabet="a\n\r\ufeffé"))
+def test_many_positions_are_those_of_one(text: str) -> None:
+    starts = line_starts(text)
+    offsets = range(len(text) + 1)
+    assert [position_among(starts, each) for each in offsets] == [
+        position(text, each) for each in offsets
+    ]
