@@ -5,30 +5,33 @@ from __future__ import annotations
 import contextlib
 import secrets
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from itertools import chain
 from pathlib import Path
+from threading import RLock
 from time import monotonic
 from types import TracebackType
-from typing import Final, NamedTuple, Self
+from typing import Any, Final, NamedTuple, Self
 
 import attrs
 
 from runner.errors import SetupError, UsageError
+from runner.store.processes import Process, this_process
+from runner.suggestions import did_you_mean
 
 FILE_NAME: Final = "runner.db"
-VERSION: Final = 1
-"""Of the schema; kept in SQLite's `user_version`."""
-_INSERT_JOB: Final = "INSERT INTO jobs VALUES (?, ?, ?, ?, ?, ?, ?)"
+RUNNING: Final = "RUNNING"
+"""The status of a run that has not ended; whether its process lives is another question."""
 _AT_ONCE: Final = 50  # a third faster than one by one; more at once is no faster
-_INSERT_MANY_JOBS: Final = _INSERT_JOB + ", (?, ?, ?, ?, ?, ?, ?)" * (_AT_ONCE - 1)
 _PATIENCE: Final = 30
 """Seconds to wait for others that write."""
 _APPLICATION: Final = 0x72756E72
 """"runr", in SQLite's `application_id`: tells our files from others."""
 
-_SCHEMA: Final = """
+_VERSIONS: Final[Mapping[int, str]] = {
+    1: """
 CREATE TABLE scenarios (
     name     TEXT PRIMARY KEY,
     config   TEXT NOT NULL,
@@ -60,7 +63,30 @@ CREATE TABLE data_nodes (
     digest   TEXT,
     stamp    TEXT
 ) WITHOUT ROWID;
+""",
+    2: """
+ALTER TABLE runs ADD COLUMN number INTEGER;
+ALTER TABLE runs ADD COLUMN session TEXT;
+ALTER TABLE runs ADD COLUMN pid INTEGER;
+ALTER TABLE runs ADD COLUMN host TEXT;
+ALTER TABLE runs ADD COLUMN process_start TEXT;
+UPDATE runs SET number = (
+    SELECT count(*) FROM runs AS other WHERE (other.started, other.id) <= (runs.started, runs.id)
+);
+CREATE UNIQUE INDEX runs_by_number ON runs (number);
+ALTER TABLE jobs ADD COLUMN worker INTEGER;
+ALTER TABLE jobs ADD COLUMN log TEXT;
+ALTER TABLE jobs ADD COLUMN log_start INTEGER;
+ALTER TABLE jobs ADD COLUMN log_end INTEGER;
+CREATE INDEX jobs_by_run ON jobs (run);
+""",
+}
+"""What leads to each version of the schema from the one before; a new database goes through all.
+
+The version is kept in SQLite's `user_version`. Runs are numbered as they begin, because clocks are
+set back.
 """
+VERSION: Final = max(_VERSIONS)
 
 
 @attrs.frozen
@@ -78,11 +104,59 @@ class ScenarioRow:
     created: datetime
 
 
+class RunRow(NamedTuple):
+    """A run, as far as it has got.
+
+    Attributes:
+        id: of the run.
+        scenario: the name of the scenario.
+        mode: where its jobs run.
+        status: `RUNNING` until its end is recorded.
+        started: seconds since 1970, UTC.
+        seconds: how long it took; None until its end is recorded.
+        session: of the workers, whose logs are named for it: `<session>-<number>.log`; None where
+            there are none.
+        pid, host, process_start: of the process that runs it, as in `Process`; None in what old
+            versions recorded.
+    """
+
+    id: str
+    scenario: str
+    mode: str
+    status: str
+    started: float
+    seconds: float | None
+    session: str | None = None
+    pid: int | None = None
+    host: str | None = None
+    process_start: str | None = None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether no end is recorded: it runs, or its process was killed."""
+        return self.status == RUNNING
+
+    @property
+    def process(self) -> Process | None:
+        """The process that runs it, or ran it; None if it is not known."""
+        if self.pid is None or self.host is None:
+            return None
+        return Process(self.pid, self.host, self.process_start or "")
+
+
 class JobRow(NamedTuple):
     """How a job of a run ended.
 
-    `started` is seconds since 1970, UTC; both times are None if it never ran. `failure` is the
-    code and the message.
+    Attributes:
+        run, task: what it was a job of.
+        status: its last.
+        attempts: how often it was tried.
+        started: seconds since 1970, UTC; None, as `seconds`, if it never ran.
+        seconds: how long it took.
+        failure: the code and the message.
+        worker: which one ran it; None in development mode.
+        log: the file below `logs/` in which is what it printed; None if it printed nothing.
+        log_start, log_end: the bytes there that are its own, from and up to.
     """
 
     run: str
@@ -92,6 +166,10 @@ class JobRow(NamedTuple):
     started: float | None
     seconds: float | None
     failure: str | None
+    worker: int | None = None
+    log: str | None = None
+    log_start: int | None = None
+    log_end: int | None = None
 
 
 class NodeRow(NamedTuple):
@@ -115,12 +193,31 @@ class NodeRow(NamedTuple):
     stamp: str | None = None
 
 
+class NoRunError(UsageError):
+    """Nothing has been run."""
+
+    advice: Final = "runner execute begins one"
+
+    def __init__(self) -> None:
+        super().__init__("there is no run yet", hint=self.advice)
+
+
+_RUN_COLUMNS: Final = ", ".join(RunRow._fields)
+_SELECT_RUNS: Final = f"SELECT {_RUN_COLUMNS} FROM runs"
+_SELECT_JOBS: Final = f"SELECT {', '.join(JobRow._fields)} FROM jobs"
+_INSERT_RUN: Final = (
+    f"INSERT INTO runs ({_RUN_COLUMNS}, number)"
+    f" SELECT {', '.join('?' * len(RunRow._fields))}, coalesce(max(number), 0) + 1 FROM runs"
+)
+
+
 class Store:
-    """The database of a storage folder. Used by one thread, and for writing by one at a time."""
+    """The database of a storage folder. For any thread: they use its connection one by one."""
 
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         self._connection = connection
         self._path = path
+        self._lock = RLock()  # a signal handler may come back in where its own thread is
 
     @classmethod
     def open(cls, folder: Path, *, durable: bool = False) -> Store:
@@ -140,7 +237,9 @@ class Store:
         except OSError as error:
             raise _unusable(folder, error.strerror or str(error)) from None
         with _told(path):
-            connection = sqlite3.connect(path, isolation_level=None, timeout=_PATIENCE)
+            connection = sqlite3.connect(
+                path, isolation_level=None, timeout=_PATIENCE, check_same_thread=False
+            )
         with _told(path):
             try:
                 _prepare(connection, path, durable=durable)
@@ -150,7 +249,8 @@ class Store:
         return cls(connection, path)
 
     def close(self) -> None:
-        self._connection.close()
+        with self._lock:
+            self._connection.close()
 
     def __enter__(self) -> Self:
         return self
@@ -181,12 +281,20 @@ class Store:
             raise UsageError(message, hint="choose another --name")
         return found
 
-    def begin_run(self, scenario: str, mode: str, started: float) -> str:
-        """Record that a run begins; its id is four letters and digits, more when they run out."""
+    def begin_run(
+        self, scenario: str, mode: str, started: float, *, session: str | None = None
+    ) -> str:
+        """Record that this process begins a run; the run's id.
+
+        That is four letters and digits, more when they run out. For the arguments see `RunRow`.
+        """
+        me = this_process()
         with self._transaction() as connection:
             run = _new_id(connection)
-            row = (run, scenario, mode, "RUNNING", started, None)
-            connection.execute("INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?)", row)
+            row = RunRow(
+                run, scenario, mode, RUNNING, started, None, session, me.pid, me.host, me.start
+            )
+            connection.execute(_INSERT_RUN, row)
         return run
 
     def record(self, jobs: Iterable[JobRow], written: Iterable[NodeRow]) -> None:
@@ -208,29 +316,95 @@ class Store:
     def data_nodes(self) -> dict[str, NodeRow]:
         """Where every present value comes from, by key."""
         query = "SELECT key, origin, run, task, written, digest, stamp FROM data_nodes"
-        with _told(self._path):
-            return {row[0]: NodeRow(*row) for row in self._connection.execute(query)}
+        return {row[0]: NodeRow(*row) for row in self._rows(query)}
+
+    def run(self, run: str | None = None) -> RunRow:
+        """The run of that id; None: the latest.
+
+        Raises:
+            UsageError: there is none.
+        """
+        if run is None:
+            latest = self.runs(1)
+            if not latest:
+                raise NoRunError
+            return latest[0]
+        found = self._rows(f"{_SELECT_RUNS} WHERE id = ?", run)
+        if not found:
+            raise UsageError(f"unknown run `{run}`", hint=self._meant(run))
+        return RunRow(*found[0])
+
+    def runs(self, limit: int | None = None) -> list[RunRow]:
+        """So many runs, the latest first; None: all."""
+        query = f"{_SELECT_RUNS} ORDER BY number DESC LIMIT ?"
+        return [RunRow(*row) for row in self._rows(query, -1 if limit is None else limit)]
+
+    def jobs(self, run: str) -> list[JobRow]:
+        """The jobs of a run that have ended, in the order in which they were recorded."""
+        query = f"{_SELECT_JOBS} WHERE run = ? ORDER BY rowid"
+        return [JobRow(*row) for row in self._rows(query, run)]
+
+    def job(self, run: str, task: str) -> JobRow | None:
+        """A task's job of a run; None: it has not ended, or there is none."""
+        found = self._rows(f"{_SELECT_JOBS} WHERE run = ? AND task = ?", run, task)
+        return JobRow(*found[0]) if found else None
+
+    def logged(self, session: str) -> dict[str, int]:
+        """The logs of a session, and up to which byte each is that of recorded jobs."""
+        query = (
+            "SELECT log, max(log_end) FROM jobs JOIN runs ON runs.id = jobs.run"
+            " WHERE session = ? AND log IS NOT NULL GROUP BY log"
+        )
+        return dict(self._rows(query, session))
+
+    def _meant(self, run: str) -> str | None:
+        ids = [row.id for row in self.runs()]
+        if not ids:
+            return NoRunError.advice
+        latest = f"the latest {'is' if len(ids) == 1 else 'are'} {', '.join(ids[:3])}"
+        return did_you_mean(run, ids) or latest
+
+    def _rows(self, query: str, *values: Any) -> list[Any]:
+        with self._lock, _told(self._path):
+            return self._connection.execute(query, values).fetchall()
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with _told(self._path):
-            self._connection.execute("BEGIN IMMEDIATE")
-        try:
+        with self._lock:
             with _told(self._path):
-                yield self._connection
-                self._connection.execute("COMMIT")
-        except BaseException:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-            raise
+                self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                with _told(self._path):
+                    yield self._connection
+                    self._connection.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
 
 
 def _insert_jobs(connection: sqlite3.Connection, jobs: Sequence[JobRow]) -> None:
-    whole = len(jobs) - len(jobs) % _AT_ONCE
+    """Insert jobs, and nothing for what none of them has: None takes longest to hand over."""
+    if not jobs:
+        return
+    columns = {
+        name: values
+        for name, values in zip(JobRow._fields, zip(*jobs, strict=True), strict=False)
+        if values[0] is not None or values.count(None) < len(values)
+    }
+    rows = list(zip(*columns.values(), strict=True))
+    whole = len(rows) - len(rows) % _AT_ONCE
+    insert_many = _insert(tuple(columns), _AT_ONCE)
     for start in range(0, whole, _AT_ONCE):
-        values = tuple(chain.from_iterable(jobs[start : start + _AT_ONCE]))
-        connection.execute(_INSERT_MANY_JOBS, values)
-    connection.executemany(_INSERT_JOB, jobs[whole:])
+        values = tuple(chain.from_iterable(rows[start : start + _AT_ONCE]))
+        connection.execute(insert_many, values)
+    connection.executemany(_insert(tuple(columns), 1), rows[whole:])
+
+
+@cache
+def _insert(columns: tuple[str, ...], rows: int) -> str:
+    row = f"({', '.join('?' * len(columns))})"
+    return f"INSERT INTO jobs ({', '.join(columns)}) VALUES {', '.join([row] * rows)}"
 
 
 def _put(connection: sqlite3.Connection, written: Iterable[NodeRow]) -> None:
@@ -246,21 +420,23 @@ def _prepare(connection: sqlite3.Connection, path: Path, *, durable: bool) -> No
     if version > VERSION:
         message = f"{path} was made by a newer runner (version {version}, this one knows {VERSION})"
         raise SetupError(message, code="RUN701", hint="upgrade toml-runner")
-    if version == 0:
-        _create(connection, path)
+    if version < VERSION:
+        _upgrade(connection, path)
     _use_wal(connection)
     connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'OFF'}")
 
 
-def _create(connection: sqlite3.Connection, path: Path) -> None:
+def _upgrade(connection: sqlite3.Connection, path: Path) -> None:
+    """Lead the schema from whatever version it has to ours, in one transaction."""
     connection.execute("BEGIN IMMEDIATE")
-    if connection.execute("PRAGMA user_version").fetchone()[0] == 0:  # nobody was faster
-        if connection.execute("SELECT 1 FROM sqlite_master").fetchone():
-            raise _foreign(path)
-        for statement in _SCHEMA.split(";")[:-1]:
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version == 0 and connection.execute("SELECT 1 FROM sqlite_master").fetchone():
+        raise _foreign(path)
+    for number in range(version + 1, VERSION + 1):  # none, where somebody was faster
+        for statement in _VERSIONS[number].split(";")[:-1]:
             connection.execute(statement)
         connection.execute(f"PRAGMA application_id = {_APPLICATION}")
-        connection.execute(f"PRAGMA user_version = {VERSION}")
+        connection.execute(f"PRAGMA user_version = {number}")
     connection.execute("COMMIT")
 
 

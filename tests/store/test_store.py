@@ -8,12 +8,24 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from runner.errors import SetupError, UsageError
-from runner.store.store import FILE_NAME, VERSION, JobRow, NodeRow, Store, _use_wal
+from runner.store.processes import this_process
+from runner.store.store import (
+    FILE_NAME,
+    VERSION,
+    JobRow,
+    NodeRow,
+    NoRunError,
+    RunRow,
+    Store,
+    _use_wal,
+)
 
 NOW = datetime(2026, 5, 1, 12, 30, 1, 5, tzinfo=timezone(timedelta(hours=2)))
 HINT = "look at its permissions and the free space, or set [CORE] storage_folder to another"
@@ -84,7 +96,7 @@ def test_what_was_recorded_is_there_when_it_is_opened_again(folder: Path, store:
     run = store.begin_run("s", "development", 5.0)
     store.record(
         [
-            JobRow(run, "t", "FAILED", 2, 6.0, 0.5, "RUN601 bad"),
+            JobRow(run, "t", "FAILED", 2, 6.0, 0.5, "RUN601 bad", 2, "s-1.log", 10, 20),
             JobRow(run, "u", "ABANDONED", 0, *[None] * 3),
         ],
         [NodeRow("global/a", "task", run, "t", 6.5)],
@@ -98,17 +110,145 @@ def test_what_was_recorded_is_there_when_it_is_opened_again(folder: Path, store:
             "global/a": NodeRow("global/a", "task", run, "t", 6.5),
             "global/b": NodeRow("global/b", "default", None, None, 1.0, "abc", "1:2:3"),
         }
-    assert rows(folder, "SELECT * FROM runs") == [(run, "s", "development", "FAILED", 5.0, 1.5)]
-    assert rows(folder, "SELECT * FROM jobs") == [
-        (run, "t", "FAILED", 2, 6.0, 0.5, "RUN601 bad"),
-        (run, "u", "ABANDONED", 0, None, None, None),
+        assert again.run(run)[:6] == (run, "s", "development", "FAILED", 5.0, 1.5)
+        assert again.jobs(run) == [
+            JobRow(run, "t", "FAILED", 2, 6.0, 0.5, "RUN601 bad", 2, "s-1.log", 10, 20),
+            JobRow(run, "u", "ABANDONED", 0, *[None] * 3),
+        ]
+
+
+def test_a_run_that_has_not_ended_is_running(store: Store) -> None:
+    run = store.run(store.begin_run("s", "development", 5.0))
+
+    assert (run.status, run.seconds, run.is_running) == ("RUNNING", None, True)
+
+
+def test_a_run_that_has_ended_is_not(store: Store) -> None:
+    run = store.begin_run("s", "development", 5.0)
+
+    store.end_run(run, "CANCELED", 1.0)
+
+    assert not store.run(run).is_running
+
+
+def test_a_run_knows_its_process(store: Store) -> None:
+    run = store.run(store.begin_run("s", "standalone", 5.0, session="here-1"))
+
+    assert run.session == "here-1"
+    assert run.process == this_process()
+    assert run.process.is_alive()
+
+
+def test_a_run_of_an_old_version_knows_none() -> None:
+    assert RunRow("2abc", "s", "development", "RUNNING", 5.0, None).process is None
+
+
+def test_the_latest_run_is_the_one_begun_last(store: Store) -> None:
+    ids = [store.begin_run("s", "development", started) for started in (9.0, 5.0, 7.0)]
+
+    assert store.run() == store.run(ids[2])
+    assert [run.id for run in store.runs()] == ids[::-1]
+    assert [run.id for run in store.runs(2)] == [ids[2], ids[1]]
+
+
+def test_before_the_first_run(store: Store) -> None:
+    assert store.runs() == []
+    for asked in (None, "2abc"):
+        with pytest.raises(UsageError, match="run") as caught:
+            store.run(asked)
+        assert caught.value.hint == "runner execute begins one"
+
+
+def test_there_is_no_run_yet(store: Store) -> None:
+    with pytest.raises(NoRunError, match=r"^there is no run yet$"):
+        store.run()
+
+
+@pytest.mark.parametrize(
+    ("asked", "hint"),
+    [
+        pytest.param("8k2q", "did you mean `8k2p`?", id="misspelt"),
+        pytest.param("zzzz", "the latest are 8k2p, 6k2p, 4k2p", id="no-other"),
+        pytest.param("", "the latest are 8k2p, 6k2p, 4k2p", id="empty"),
+    ],
+)
+def test_an_unknown_run(folder: Path, store: Store, asked: str, hint: str) -> None:
+    for number in range(2, 9, 2):
+        run = store.begin_run("s", "development", 5.0)
+        change(folder, f"UPDATE runs SET id = '{number}k2p' WHERE id = '{run}'")
+
+    with pytest.raises(UsageError, match="unknown") as caught:
+        store.run(asked)
+
+    assert (str(caught.value), caught.value.hint) == (f"unknown run `{asked}`", hint)
+
+
+def test_jobs_are_those_of_one_run_in_order(store: Store) -> None:
+    runs = [store.begin_run("s", "standalone", 5.0) for _ in range(2)]
+    jobs = [
+        JobRow(runs[number % 2], f"t{number}", "COMPLETED", 1, 6.0, 0.5, None, 1)
+        for number in range(250)
     ]
+    store.record(jobs, ())
+
+    assert store.jobs(runs[0]) == jobs[::2]
+    assert store.jobs("none") == []
 
 
-def test_a_run_that_has_not_ended_is_running(folder: Path, store: Store) -> None:
-    store.begin_run("s", "development", 5.0)
+def test_one_job(store: Store) -> None:
+    run = store.begin_run("s", "standalone", 5.0)
+    job = JobRow(run, "t", "COMPLETED", 1, 6.0, 0.5, None, 1)
+    store.record([job], ())
 
-    assert rows(folder, "SELECT status, seconds FROM runs") == [("RUNNING", None)]
+    assert store.job(run, "t") == job
+    assert store.job(run, "u") is None
+
+
+COLUMNS: Final = st.fixed_dictionaries(
+    {
+        "task": st.text(max_size=3),
+        "status": st.sampled_from(["COMPLETED", "FAILED"]),
+        "attempts": st.integers(0, 3),
+        "started": st.none() | st.floats(0, 9),
+        "seconds": st.none() | st.floats(0, 9),
+        "failure": st.none() | st.text(max_size=3),
+        "worker": st.none() | st.integers(1, 9),
+        "log": st.none() | st.text(max_size=3),
+        "log_start": st.none() | st.integers(0, 9),
+        "log_end": st.none() | st.integers(0, 9),
+    }
+)
+
+
+@given(st.lists(COLUMNS, max_size=4), st.integers(0, 60))
+def test_whatever_jobs_have_in_common_they_come_back(
+    tmp_path_factory: pytest.TempPathFactory, some: list[dict[str, Any]], times: int
+) -> None:
+    with Store.open(tmp_path_factory.mktemp("store")) as store:
+        store.scenario("s", "s", NOW)
+        run = store.begin_run("s", "standalone", 5.0)
+        jobs = [JobRow(run=run, **columns) for columns in some] * times
+
+        store.record(jobs, ())
+
+        assert store.jobs(run) == jobs
+
+
+def test_how_far_logs_are_those_of_jobs(store: Store) -> None:
+    runs = [store.begin_run("s", "standalone", 5.0, session=name) for name in ("a", "a", "b")]
+    silent = JobRow(runs[0], "t", "COMPLETED", 1, 6.0, 0.5, None, 1)
+    store.record(
+        [
+            silent,
+            silent._replace(log="a-1.log", log_start=0, log_end=10),
+            silent._replace(run=runs[1], log="a-1.log", log_start=10, log_end=30),
+            silent._replace(log="a-2.log", log_start=5, log_end=7),
+            silent._replace(run=runs[2], log="b-1.log", log_start=0, log_end=50),
+        ],
+        (),
+    )
+
+    assert store.logged("a") == {"a-1.log": 30, "a-2.log": 7}
 
 
 def test_the_last_writer_counts(store: Store) -> None:
@@ -197,6 +337,29 @@ def test_many_write_at_once(folder: Path, store: Store) -> None:
     assert rows(folder, "SELECT count(*) FROM jobs") == [(40,)]
 
 
+def test_threads_share_a_store(folder: Path, store: Store) -> None:
+    def write(number: int) -> None:
+        run = store.begin_run("s", "development", float(number))
+        for index in range(20):
+            node = NodeRow(f"{number}-{index}", "user", None, None, 1.0)
+            store.record([JobRow(run, "t", "COMPLETED", 1, 1.0, 1.0, None)], [node])
+            assert f"{number}-{index}" in store.data_nodes()
+            assert len(store.jobs(run)) == index + 1
+        store.end_run(run, "COMPLETED", 1.0)
+
+    assert together(4, write) == []
+    assert rows(folder, "SELECT count(*) FROM jobs") == [(80,)]
+    assert {run.status for run in store.runs()} == {"COMPLETED"}
+
+
+def test_a_store_can_be_closed_by_another_thread(folder: Path) -> None:
+    store = Store.open(folder)
+
+    assert together(1, lambda _: store.close()) == []
+    with pytest.raises(SetupError, match="closed database"):
+        store.data_nodes()
+
+
 @pytest.mark.parametrize(("durable", "synchronous"), [(False, 0), (True, 2)])
 def test_journal(folder: Path, durable: bool, synchronous: int) -> None:
     with Store.open(folder, durable=durable) as opened:
@@ -214,6 +377,90 @@ def test_an_empty_file_becomes_a_store(folder: Path) -> None:
         assert opened.data_nodes() == {}
 
 
+VERSION_1: Final = """\
+PRAGMA application_id = 0x72756E72;
+PRAGMA user_version = 1;
+PRAGMA journal_mode = WAL;
+CREATE TABLE scenarios (name TEXT PRIMARY KEY, config TEXT NOT NULL, created TEXT NOT NULL)
+    WITHOUT ROWID;
+CREATE TABLE runs (id TEXT PRIMARY KEY, scenario TEXT NOT NULL REFERENCES scenarios (name),
+    mode TEXT NOT NULL, status TEXT NOT NULL, started REAL NOT NULL, seconds REAL) WITHOUT ROWID;
+CREATE TABLE jobs (run TEXT NOT NULL REFERENCES runs (id), task TEXT NOT NULL, status TEXT NOT NULL,
+    attempts INTEGER NOT NULL, started REAL, seconds REAL, failure TEXT);
+CREATE TABLE data_nodes (key TEXT PRIMARY KEY, origin TEXT NOT NULL, run TEXT, task TEXT,
+    written REAL NOT NULL, digest TEXT, stamp TEXT) WITHOUT ROWID;
+INSERT INTO scenarios VALUES ('s', 's', '2026-05-01T12:30:01+02:00');
+INSERT INTO runs VALUES ('zzzz', 's', 'development', 'FAILED', 5.0, 1.5);
+INSERT INTO runs VALUES ('2222', 's', 'development', 'RUNNING', 7.0, NULL);
+INSERT INTO runs VALUES ('3333', 's', 'development', 'COMPLETED', 5.0, 1.0);
+INSERT INTO jobs VALUES ('zzzz', 't', 'FAILED', 2, 6.0, 0.5, 'RUN601 bad');
+INSERT INTO jobs VALUES ('zzzz', 'u', 'ABANDONED', 0, NULL, NULL, NULL);
+INSERT INTO data_nodes VALUES ('global/a', 'task', 'zzzz', 't', 6.5, NULL, NULL);
+"""
+"""A store as version 1 made it."""
+
+
+@pytest.fixture
+def old(folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    change(folder, *VERSION_1.split(";"))
+    return folder
+
+
+def test_an_old_store_keeps_what_it_has(old: Path) -> None:
+    with Store.open(old) as store:
+        assert store.runs() == [
+            RunRow("2222", "s", "development", "RUNNING", 7.0, None),
+            RunRow("zzzz", "s", "development", "FAILED", 5.0, 1.5),
+            RunRow("3333", "s", "development", "COMPLETED", 5.0, 1.0),
+        ]
+        assert store.jobs("zzzz") == [
+            JobRow("zzzz", "t", "FAILED", 2, 6.0, 0.5, "RUN601 bad"),
+            JobRow("zzzz", "u", "ABANDONED", 0, None, None, None),
+        ]
+        assert store.data_nodes() == {"global/a": NodeRow("global/a", "task", "zzzz", "t", 6.5)}
+    assert rows(old, "PRAGMA user_version") == [(VERSION,)]
+
+
+def test_an_old_store_takes_new_rows(old: Path) -> None:
+    with Store.open(old) as store:
+        run = store.begin_run("s", "standalone", 6.0, session="here-1")
+        job = JobRow(run, "t", "COMPLETED", 1, 6.0, 0.5, None, 2, "here-1-1.log", 10, 20)
+        store.record([job], ())
+
+        assert store.run().id == run
+        assert store.jobs(run) == [job]
+
+
+def test_an_old_store_is_as_a_new_one(old: Path, tmp_path: Path) -> None:
+    Store.open(old).close()
+    Store.open(tmp_path / "new").close()
+
+    query = "SELECT name FROM sqlite_master UNION SELECT group_concat(m.name || i.name || i.type)"
+    query += " FROM sqlite_master AS m, pragma_table_info(m.name) AS i GROUP BY m.name"
+    assert rows(old, query) == rows(tmp_path / "new", query)
+
+
+@pytest.mark.parametrize("attempt", range(3))
+def test_many_open_an_old_store_at_once(old: Path, attempt: int) -> None:
+    raised = together(6, lambda _: Store.open(old).close())
+
+    assert raised == []
+    assert rows(old, "SELECT count(*) FROM runs WHERE number > 0") == [(3,)]
+
+
+def test_an_old_store_that_cannot_be_led_on_stays_as_it_is(old: Path) -> None:
+    change(old, "CREATE TABLE jobs_by_run (a)")  # the name of an index of version 2
+
+    error = refused(old)
+
+    path = old / FILE_NAME
+    why = "there is already a table named jobs_by_run"
+    assert str(error) == f"storage folder: {path} cannot be used: {why}"
+    assert rows(old, "PRAGMA user_version") == [(1,)]
+    assert "number" not in [row[1] for row in rows(old, "PRAGMA table_info(runs)")]
+
+
 def test_a_newer_store_is_left_alone(folder: Path, store: Store) -> None:
     store.close()
     change(folder, f"PRAGMA user_version = {VERSION + 1}")
@@ -222,7 +469,7 @@ def test_a_newer_store_is_left_alone(folder: Path, store: Store) -> None:
     error = refused(folder)
 
     path = folder / FILE_NAME
-    assert str(error) == f"{path} was made by a newer runner (version 2, this one knows 1)"
+    assert str(error) == f"{path} was made by a newer runner (version 3, this one knows 2)"
     assert (error.code, error.hint) == ("RUN701", "upgrade toml-runner")
     assert path.read_bytes() == before
 
