@@ -1,0 +1,420 @@
+"""Values between processes: small ones inside a message, large ones through a file that is mapped.
+
+What is encoded is plain data, which marshal carries and which is passed on without being looked
+into. A file holds the pickle and then each buffer that was left out of it, as arrays, tables and
+the like have them: written from where they are, and read without copying where they are large.
+"""
+
+# Text and descriptors instead of Path: with most values, they are what takes the time.
+# ruff: noqa: PTH103, PTH106, PTH108, PTH118, PTH123
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import mmap
+import os
+import pickle
+import re
+import sys
+import threading
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
+from types import ModuleType
+from typing import Any, Final, TypeAlias
+
+import attrs
+
+from runner.data.files import _host, _is_alive
+
+INLINE: Final = 32 * 1024
+"""Bytes up to which a value travels inside a message."""
+
+Encoded: TypeAlias = bool | int | float | str | bytes | tuple[str, tuple[int, ...]] | None
+"""A value as it is, its pickle, or the path of a file and the sizes of its parts."""
+
+NewFile: TypeAlias = Callable[[], str]
+"""Gives a path, each time another, at which there is no file yet."""
+
+_PROTOCOL: Final = 5
+_AS_THEY_ARE: Final = frozenset({type(None), bool, float})
+_SMALL: Final = 4 * 1024  # a buffer below is copied faster than it is taken care of
+_MAPPED: Final = 1024 * 1024  # a file below is read faster than its pages are mapped one by one
+_ALIGNMENT: Final = 64
+_PARTS_AT_ONCE: Final = 1024  # IOV_MAX of Linux and macOS
+_BYTES_AT_ONCE: Final = 1 << 30  # macOS refuses what is over 2 GiB
+_MAIN: Final = b"\x8c\x08__main__"
+"""How a pickle names the module of a class or function that the program itself defines."""
+_OWNER: Final = re.compile(
+    r"(?P<host>[0-9a-f]{8})-(?P<pid>[0-9]{1,10})-(?P<start>[0-9]+)(-[0-9]+)?"
+)
+_NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
+_numbers: Final = itertools.count()
+
+
+def encode(value: Any, new_file: NewFile) -> Encoded:
+    """Make a value ready for another process.
+
+    Args:
+        value: anything that pickle or cloudpickle takes. It is not changed.
+        new_file: asked where a large value is to be written; the folder is there.
+
+    Raises:
+        OSError: the file cannot be written.
+        Exception: whatever pickling raises. No file is left, by either.
+    """
+    kind = type(value)
+    if kind in _AS_THEY_ARE:
+        return value  # type: ignore[no-any-return]  # its type was just looked at
+    if kind is int and value.bit_length() <= 8 * INLINE:
+        return value  # type: ignore[no-any-return]
+    if kind is str and len(value) <= INLINE:
+        return value  # type: ignore[no-any-return]
+    stream, buffers = serialise(value)
+    if not buffers and len(stream) <= INLINE:
+        return stream
+    return _write([memoryview(stream), *buffers], new_file)
+
+
+def decode(encoded: Encoded) -> Any:
+    """A new value, the reader's own: changing it changes nothing for anybody else.
+
+    The buffers of a large value are a private mapping of its file, which lives as long as they do;
+    the file may be removed before. Before Python 3.13 the mapping holds a descriptor.
+
+    Raises:
+        OSError: the file cannot be read.
+        Exception: whatever unpickling raises.
+    """
+    kind = type(encoded)
+    if kind is bytes:
+        return pickle.loads(encoded)  # type: ignore[arg-type]  # its type was just looked at
+    if kind is tuple:
+        return _read(*encoded)  # type: ignore[misc]
+    return encoded
+
+
+def serialise(value: Any) -> tuple[bytes, list[memoryview]]:
+    """Pickle a value: the stream, and the large buffers that are left out of it.
+
+    What pickle cannot name (a lambda, a closure) and what another process would not find by its
+    name (all of `__main__`) is pickled by value, by cloudpickle.
+
+    Raises:
+        Exception: whatever pickling raises.
+    """
+    buffers: list[memoryview] = []
+    kind = type(value)
+    if (kind is bytes or kind is bytearray) and len(value) > INLINE:
+        value = _Plain(value)
+    try:
+        stream = pickle.dumps(value, _PROTOCOL, buffer_callback=_sorter(buffers))
+    except Exception:  # noqa: BLE001 - whatever it is, cloudpickle gets its turn
+        return _serialise_by_value(value)
+    return _serialise_by_value(value) if _names_main(stream) else (stream, buffers)
+
+
+def file_of(encoded: Encoded) -> str | None:
+    return encoded[0] if isinstance(encoded, tuple) else None
+
+
+def size_of(encoded: Encoded) -> int:
+    """About how many bytes it takes, the file included."""
+    match encoded:
+        case (_, sizes):
+            return sum(sizes)
+        case str() | bytes():
+            return len(encoded)
+        case int():
+            return 8 + encoded.bit_length() // 8
+    return 8
+
+
+@attrs.define
+class NewFiles:
+    """Names files of a folder, which is made, for this user alone, when the first is asked for.
+
+    Processes that share the folder never name the same one.
+    """
+
+    folder: str
+    _is_made: bool = attrs.field(default=False, init=False)
+
+    def __call__(self) -> str:
+        if not self._is_made:
+            os.makedirs(self.folder, 0o700, exist_ok=True)
+            self._is_made = True
+        return f"{self.folder}{os.sep}{os.getpid()}-{next(_numbers)}"
+
+
+@attrs.define(eq=False)
+class EncodedMemory(MutableMapping[str, Any]):
+    """The values of in_memory data nodes by key, kept as they are encoded.
+
+    As a mapping it codes: reading makes a new value, writing takes a picture of one. `encoded`,
+    `put` and `discard` look into nothing. It owns the files of its values, each of one key, and
+    removes them with it; who has one mapped keeps what is there. Two threads may use it.
+
+    Attributes:
+        folder: where its own large values are written; made when the first is.
+    """
+
+    folder: str
+    _new_file: NewFiles = attrs.field(init=False, repr=False)
+    _values: dict[str, Encoded] = attrs.field(factory=dict, init=False, repr=False)
+    _lock: threading.Lock = attrs.field(factory=threading.Lock, init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._new_file = NewFiles(self.folder)
+
+    def __getitem__(self, key: str) -> Any:
+        while True:
+            encoded = self._values[key]
+            try:
+                return decode(encoded)
+            except FileNotFoundError:
+                if self._values.get(key) is encoded:  # else it was replaced while we read
+                    raise
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self.put(key, encode(value, self._new_file))
+
+    def __delitem__(self, key: str) -> None:
+        with self._lock:
+            encoded = self._values.pop(key)
+        _remove_file(encoded)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._values
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(tuple(self._values))
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def encoded(self, key: str, default: Encoded = None) -> Encoded:
+        """What is kept by a key, as it is; the default where nothing is."""
+        return self._values.get(key, default)
+
+    def put(self, key: str, encoded: Encoded) -> None:
+        """Keep what is encoded already; its file becomes the memory's own."""
+        with self._lock:
+            old = self._values.get(key)
+            self._values[key] = encoded
+        if old is not encoded:
+            _remove_file(old)
+
+    def discard(self, key: str) -> None:
+        """Forget a key, where it is there, without a look at its value."""
+        with self._lock:
+            encoded = self._values.pop(key, None)
+        _remove_file(encoded)
+
+    def clear(self) -> None:
+        with self._lock:
+            values = [*self._values.values()]
+            self._values.clear()
+        for encoded in values:
+            _remove_file(encoded)
+
+    def close(self) -> None:
+        """Forget everything; remove its files, and the folder unless others have some there."""
+        self.clear()
+        with contextlib.suppress(OSError):
+            os.rmdir(self.folder)
+
+
+def own_folder(folder: str) -> str:
+    """Where, below the folder of all values, those of this process and its workers are."""
+    pid = os.getpid()
+    return os.path.join(folder, f"{_host()}-{pid}-{_start_of(pid)}")
+
+
+def remove_values(folder: str) -> None:
+    """Remove a process's folder with what is in it, as far as that is possible."""
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            with contextlib.suppress(OSError):
+                os.unlink(entry.path)
+    with contextlib.suppress(OSError):
+        os.rmdir(folder)
+
+
+def remove_stale(folder: str) -> None:
+    """Remove what dead processes of this machine left in the folder of all values."""
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            found = _OWNER.fullmatch(entry.name)
+            if found and found["host"] == _host() and not _lives(int(found["pid"]), found["start"]):
+                remove_values(entry.path)
+
+
+class _Plain:
+    """Bytes that are pickled as a buffer, without the copies that pickle makes of them."""
+
+    def __init__(self, value: bytes | bytearray) -> None:
+        self.value = value
+
+    def __reduce__(self) -> tuple[type[bytes | bytearray], tuple[pickle.PickleBuffer]]:
+        return type(self.value), (pickle.PickleBuffer(self.value),)
+
+
+def _sorter(buffers: list[memoryview]) -> Callable[[pickle.PickleBuffer], bool]:
+    """Says of each buffer whether it goes into the stream; the others are put into the list."""
+    room = INLINE
+
+    def goes_in(buffer: pickle.PickleBuffer) -> bool:
+        nonlocal room
+        raw = buffer.raw()
+        if raw.nbytes > room and raw.nbytes >= _SMALL:
+            buffers.append(raw)
+            return False
+        room -= raw.nbytes
+        return True
+
+    return goes_in
+
+
+def _names_main(stream: bytes) -> bool:
+    """Whether a pickle may name what only this program's `__main__` has."""
+    if len(stream) > INLINE and not _main_defines():
+        return False  # a search would take as long as writing the file: ask first
+    return stream.find(_MAIN) >= 0  # `in` takes twice as long for a short one
+
+
+def _main_defines() -> bool:
+    """Whether `__main__` has a function, class or the like of its own; a worker's has none."""
+    return any(
+        getattr(each, "__module__", None) == "__main__"
+        for each in [*vars(sys.modules["__main__"]).values()]
+        if not isinstance(each, ModuleType)
+    )
+
+
+def _serialise_by_value(value: Any) -> tuple[bytes, list[memoryview]]:
+    import cloudpickle
+
+    buffers: list[memoryview] = []
+    return cloudpickle.dumps(value, _PROTOCOL, buffer_callback=_sorter(buffers)), buffers
+
+
+def _write(parts: Sequence[memoryview], new_file: NewFile) -> tuple[str, tuple[int, ...]]:
+    path, descriptor = _create(new_file)
+    try:
+        try:
+            _write_all(descriptor, [*_padded(parts)])
+        finally:
+            os.close(descriptor)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(path)
+        raise
+    return path, tuple([part.nbytes for part in parts])
+
+
+def _create(new_file: NewFile) -> tuple[str, int]:
+    last = None
+    while True:
+        path = new_file()
+        try:
+            return path, os.open(path, _NEW, 0o600)
+        except FileExistsError:
+            if path == last:
+                raise
+            last = path  # left by an earlier process of our number
+
+
+def _padded(parts: Sequence[memoryview]) -> Iterator[memoryview]:
+    """The parts, each but the first preceded by what aligns it; none larger than can be written."""
+    zeros = memoryview(bytes(_ALIGNMENT))
+    padding = 0
+    for part in parts:
+        if padding:
+            yield zeros[:padding]
+        for start in range(0, part.nbytes, _BYTES_AT_ONCE):
+            yield part[start : start + _BYTES_AT_ONCE]
+        padding = -part.nbytes % _ALIGNMENT
+
+
+def _write_all(descriptor: int, parts: list[memoryview]) -> None:
+    start = 0
+    while start < len(parts):
+        written = os.writev(descriptor, parts[start : _end_of_batch(parts, start)])
+        start = _go_on(parts, start, written)
+
+
+def _end_of_batch(parts: Sequence[memoryview], start: int) -> int:
+    end = start + _PARTS_AT_ONCE
+    sizes = itertools.accumulate(part.nbytes for part in parts[start:end])
+    return start + max(1, sum(size <= _BYTES_AT_ONCE for size in sizes))
+
+
+def _go_on(parts: list[memoryview], start: int, written: int) -> int:
+    """The part to write next, of which what was written is taken off."""
+    while start < len(parts) and written >= parts[start].nbytes:
+        written -= parts[start].nbytes
+        start += 1
+    if written:
+        parts[start] = parts[start][written:]
+    return start
+
+
+def _read(path: str, sizes: Sequence[int]) -> Any:
+    ends = [*itertools.accumulate(sizes, lambda end, size: end + -end % _ALIGNMENT + size)]
+    content = memoryview(_content(path, ends[-1]))
+    stream, *buffers = [content[end - size : end] for end, size in zip(ends, sizes, strict=True)]
+    return pickle.loads(stream, buffers=buffers)
+
+
+def _content(path: str, size: int) -> bytearray | mmap.mmap:
+    """A file in memory of our own, which can be written without changing the file."""
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+    try:
+        return _mapped(descriptor, size) if size >= _MAPPED else _loaded(descriptor, size)
+    finally:
+        os.close(descriptor)
+
+
+def _mapped(descriptor: int, size: int) -> mmap.mmap:
+    if sys.version_info >= (3, 13):
+        return mmap.mmap(descriptor, size, access=mmap.ACCESS_COPY, trackfd=False)
+    return mmap.mmap(descriptor, size, access=mmap.ACCESS_COPY)
+
+
+def _loaded(descriptor: int, size: int) -> bytearray:
+    content = bytearray(size)
+    rest = memoryview(content)
+    while rest:
+        read = os.readv(descriptor, [rest])
+        if not read:
+            raise EOFError("the file of a value is too short")
+        rest = rest[read:]
+    return content
+
+
+def _remove_file(encoded: Encoded) -> None:
+    if type(encoded) is tuple:
+        with contextlib.suppress(OSError):
+            os.unlink(encoded[0])
+
+
+def _lives(pid: int, start: str) -> bool:
+    """Whether the process that started then lives: numbers of processes are used again."""
+    if not _is_alive(pid):
+        return False
+    now = _start_of(pid)
+    return now == start or "0" in (now, start)
+
+
+def _start_of(pid: int) -> str:
+    """When a process was started, as Linux counts it; "0" where nothing tells.
+
+    Of a process that has ended and is only waited for, nothing.
+    """
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            # The name, in parentheses, may hold anything; what follows are fields 3 to 52.
+            fields = file.read().rpartition(b")")[2].split()
+    except OSError:
+        return "0"
+    return "" if fields[0] in (b"Z", b"X") else fields[19].decode()
