@@ -430,7 +430,7 @@ def test_an_input_without_a_value_stops_the_run_before_it_begins(
     ("override", "message"),
     [
         pytest.param(
-            'JOB.mode="standalone"', "mode `standalone` does not run in this version", id="mode"
+            'JOB.mode="cluster"', "mode `cluster` does not run in this version", id="mode"
         ),
         pytest.param(
             'DATA_NODE.output={storage_type="generic",write_fct="builtins.print"}',

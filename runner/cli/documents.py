@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from threading import Lock
 from typing import Any, TextIO
 
 from runner.core import Submission
 from runner.execution.failures import Failure
-from runner.execution.orchestrator import JobEnd
+from runner.execution.jobs import JobEnd
+from runner.plan.model import ExecutionPlan
 
 
 def runs_document(submissions: Sequence[Submission]) -> dict[str, Any]:
@@ -28,32 +30,48 @@ class Events:
 
     def __init__(self, answer: TextIO) -> None:
         self._answer = answer
+        self._lock = Lock()
         self._write({"format": "runner.events", "version": 1})
 
-    def begun(self, submission: Submission) -> None:
-        plan = submission.plan
-        jobs = [job.task.id for job in plan.jobs]
-        about = {"run": submission.id, "scenario": plan.scenario, "name": plan.name}
-        self._event("run_started", **about, mode=plan.mode.value, tasks=jobs)
-
-    def started(self, task: str, attempt: int) -> None:
-        self._event("job_started", task=task, attempt=attempt)
-
-    def retrying(self, task: str, attempt: int, failure: Failure, delay: float) -> None:
-        told = {"attempt": attempt, "delay": delay, "failure": _failure(failure)}
-        self._event("job_retrying", task=task, **told)
-
-    def ended(self, job: JobEnd) -> None:
-        self._event("job_ended", **_job(job))
+    def of(self, plan: ExecutionPlan) -> RunEvents:
+        """What happens in the run of one plan."""
+        return RunEvents(self, plan)
 
     def over(self, submission: Submission) -> None:
-        self._event("run_ended", **_run(submission))
+        self.event("run_ended", **_run(submission))
 
-    def _event(self, event: str, /, **values: Any) -> None:
+    def event(self, event: str, /, **values: Any) -> None:
         self._write({"event": event, "time": datetime.now(UTC).isoformat(), **values})
 
     def _write(self, document: dict[str, Any]) -> None:
-        print(json.dumps(document), file=self._answer, flush=True)
+        with self._lock:
+            print(json.dumps(document), file=self._answer, flush=True)
+
+
+class RunEvents:
+    """The events of one run, each of which names it."""
+
+    def __init__(self, events: Events, plan: ExecutionPlan) -> None:
+        self._events = events
+        self._plan = plan
+        self._run = ""
+
+    def begun(self, submission: Submission) -> None:
+        plan = self._plan
+        self._run = submission.id
+        jobs = [job.task.id for job in plan.jobs]
+        about = {"run": self._run, "scenario": plan.scenario, "name": plan.name}
+        self._events.event("run_started", **about, mode=plan.mode.value, tasks=jobs)
+
+    def started(self, task: str, attempt: int) -> None:
+        self._events.event("job_started", run=self._run, task=task, attempt=attempt)
+
+    def retrying(self, task: str, attempt: int, failure: Failure, delay: float) -> None:
+        told = {"attempt": attempt, "delay": delay, "failure": _failure(failure)}
+        self._events.event("job_retrying", run=self._run, task=task, **told)
+
+    def ended(self, job: JobEnd) -> None:
+        self._events.event("job_ended", run=self._run, **_job(job))
 
 
 def _run(submission: Submission) -> dict[str, Any]:
@@ -72,7 +90,7 @@ def _job(job: JobEnd) -> dict[str, Any]:
         "status": job.status.value,
         "attempts": job.attempts,
         "seconds": None if job.seconds is None else round(job.seconds, 6),
-        "worker": None,
+        "worker": job.worker,
         "failure": None if job.failure is None else _failure(job.failure),
     }
 

@@ -5,27 +5,50 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Final, TextIO
 
 import attrs
 import click
 
+from runner.cli.ahead import Ahead, started_ahead
 from runner.cli.documents import Events, runs_document
 from runner.cli.loading import Checked, load_and_check, refuse_errors
-from runner.cli.options import Common, OneOf, common_options, scenario_options, selection_options
+from runner.cli.options import (
+    Common,
+    Duration,
+    OneOf,
+    common_options,
+    scenario_options,
+    selection_options,
+    workers_option,
+)
+from runner.cli.output import Streaming
 from runner.cli.progress import said, shown_progress
 from runner.cli.rendering import show_diagnostics
 from runner.cli.scenarios import Wanted, plans_of, wanted
 from runner.cli.signals import Stopping, answer_stream
 from runner.cli.style import Paint, clean, duration, painter
+from runner.config.model import Mode
 from runner.core import Core, Submission
 from runner.errors import ExitCode, RunnerError, UsageError
-from runner.execution.failures import Failure, import_failure
+from runner.execution.executors.development import DevelopmentExecutor
+from runner.execution.failures import Failure, import_failure, is_our_frame
 from runner.execution.importing import UserCodeError
+from runner.execution.jobs import Observer
 from runner.execution.lifecycle import JobStatus, SubmissionStatus
+from runner.execution.worker import Output
 from runner.plan.document import SavedPlans, read_plans
 from runner.plan.model import ExecutionPlan
+from runner.store.logs import last_lines
+
+LOOK_EVERY: Final = 0.2
+"""Seconds after which what running jobs have printed is shown, with `--logs all`."""
+MOST_LINES: Final = 20
+"""Lines of a failed job's output that are shown."""
+MOST_CHARACTERS: Final = 1000
+"""Of each of them."""
 
 
 @attrs.frozen(kw_only=True)
@@ -36,6 +59,9 @@ class Manner:
     fail_fast: bool
     pdb: bool
     full_traceback: bool
+    logs: str
+    timeout: float | None
+    workers: int | None
 
 
 @click.command(name="execute", context_settings={"help_option_names": ["-h", "--help"]})
@@ -48,6 +74,15 @@ class Manner:
     type=click.Path(path_type=Path),
     metavar="FILE",
     help="Run a plan that runner plan --out has saved.",
+)
+@workers_option
+@click.option("--timeout", type=Duration(), metavar="TIME", help="End it all after so long: 10m.")
+@click.option(
+    "--logs",
+    type=OneOf(["failed", "all", "none"]),
+    default="failed",
+    show_default=True,
+    help="Whose output is shown: under failures its end; of all jobs, as it comes.",
 )
 @click.option("--fail-fast", is_flag=True, help="Start no job after one has failed.")
 @click.option(
@@ -63,26 +98,29 @@ class Manner:
 def command(
     common: Common,
     plan_file: Path | None,
-    fail_fast: bool,
+    workers: int | None,
     format_: str,
-    pdb: bool,
-    full_traceback: bool,
     **options: Any,
 ) -> int:
     """Check, plan and run a scenario.
 
     A failed job fails alone: what needs its outputs is abandoned, the rest goes on.
     """
+    names = ("fail_fast", "pdb", "full_traceback", "logs", "timeout")
+    told = {name: options.pop(name) for name in names}
+    manner = Manner(format=format_, workers=workers, **told)
     which = wanted(options)
-    manner = Manner(format=format_, fail_fast=fail_fast, pdb=pdb, full_traceback=full_traceback)
-    if plan_file is not None:
-        return _execute_saved(common, which, plan_file, manner)
-    checked = load_and_check(common)
-    refuse_errors(checked, common)
-    return _execute(checked, plans_of(checked.config, which), common, manner)
+    with started_ahead(common, which.mode, workers) as ahead:
+        if plan_file is not None:
+            return _execute_saved(common, which, plan_file, manner, ahead)
+        checked = load_and_check(common)
+        refuse_errors(checked, common)
+        return _execute(checked, plans_of(checked.config, which), common, manner, ahead)
 
 
-def _execute_saved(common: Common, which: Wanted, plan_file: Path, manner: Manner) -> int:
+def _execute_saved(
+    common: Common, which: Wanted, plan_file: Path, manner: Manner, ahead: Ahead
+) -> int:
     """Make the saved plans again, and run them if they are the same."""
     if which != Wanted():
         raise UsageError("--plan says already which scenario and which tasks")
@@ -104,7 +142,7 @@ def _execute_saved(common: Common, which: Wanted, plan_file: Path, manner: Manne
             hint = f"look at it again: runner plan --out {plan_file}"
             raise UsageError(message, code="RUN702", hint=hint)
         plans.append(plan)
-    return _execute(checked, plans, common, manner)
+    return _execute(checked, plans, common, manner, ahead)
 
 
 def _read_saved(plan_file: Path) -> SavedPlans:
@@ -117,66 +155,114 @@ def _read_saved(plan_file: Path) -> SavedPlans:
 
 
 def _execute(
-    checked: Checked, plans: Sequence[ExecutionPlan], common: Common, manner: Manner
+    checked: Checked,
+    plans: Sequence[ExecutionPlan],
+    common: Common,
+    manner: Manner,
+    ahead: Ahead,
 ) -> int:
+    mode = plans[0].mode if plans else checked.config.job.mode
+    if manner.pdb and mode is not Mode.DEVELOPMENT:
+        hint = "add --mode development"
+        raise UsageError(f"--pdb needs the mode `development`, this is `{mode}`", hint=hint)
+    config = checked.config
+    if manner.workers is not None:
+        job = attrs.evolve(config.job, max_nb_of_workers=manner.workers or None)
+        config = attrs.evolve(config, job=job)
+    executor = DevelopmentExecutor(on_error=_debug) if manner.pdb else ahead.taken(config, mode)
     submissions: list[Submission] = []
-    with answer_stream(divert=not manner.pdb) as answer, Core(checked.config, checked=True) as core:
+    with (
+        answer_stream(divert=not manner.pdb) as answer,
+        Core(config, checked=True, mode=mode, executor=executor) as core,
+    ):
         events = Events(answer) if manner.format == "jsonl" else None
-        with Stopping() as stopping:
-            for plan in plans:
-                if stopping.signal is None:
-                    submission = _run(core, plan, checked, common, manner, stopping, events)
-                    submissions.append(submission)
-                    if manner.format == "human":
-                        _tell(submission, answer, common, manner)
+        with Stopping(manner.timeout) as stopping:
+            # where jobs share workers, so do scenarios; in this thread, they come one by one
+            groups = [[plan] for plan in plans] if mode is Mode.DEVELOPMENT else [plans]
+            for group in groups:
+                if stopping.exit_code is None:
+                    ran = _run(core, group, checked, common, manner, stopping, events)
+                    submissions += ran
+                    for submission in ran if manner.format == "human" else ():
+                        _tell(core, submission, answer, common, manner)
         if manner.format == "json":
             print(json.dumps(runs_document(submissions), indent=1), file=answer)
-    if stopping.signal is not None:
-        return 128 + stopping.signal
+    if stopping.exit_code is not None:
+        return stopping.exit_code
     failed = any(each.status is not SubmissionStatus.COMPLETED for each in submissions)
     return ExitCode.FAILED if failed else ExitCode.DONE
 
 
 def _run(
     core: Core,
-    plan: ExecutionPlan,
+    plans: Sequence[ExecutionPlan],
     checked: Checked,
     common: Common,
     manner: Manner,
     stopping: Stopping,
     events: Events | None,
+) -> list[Submission]:
+    """Run plans, at the same time where the mode can."""
+    live = not manner.pdb and manner.format == "human" and manner.logs != "all" and len(plans) == 1
+    submissions: list[Submission] = []
+    streaming = Streaming(core.logs, common.color) if manner.logs == "all" else None
+    with ExitStack() as stack:
+        for plan in plans:
+            shown = stack.enter_context(
+                shown_progress(plan, common, live=live, named=len(plans) > 1)
+            )
+            told = events.of(plan) if events else None
+            observers: list[Observer] = [*shown.observers]
+            observers += [each for each in (streaming, told) if each is not None]
+            submission = _prepared(core, plan, observers, checked, common, manner)
+            submissions.append(submission)
+            submission.begin()
+            shown.begun(submission)
+            if told:
+                told.begun(submission)
+        here = core.mode is Mode.DEVELOPMENT
+        with stopping.of(submissions, here=here):
+            for submission in submissions:
+                submission.start()
+            for submission in submissions:
+                while streaming and not submission.is_over:
+                    submission.wait(LOOK_EVERY)
+                    streaming.look(core.printing())
+                submission.wait()
+                if events:
+                    events.over(submission)
+    return submissions
+
+
+def _prepared(
+    core: Core,
+    plan: ExecutionPlan,
+    observers: Sequence[Observer],
+    checked: Checked,
+    common: Common,
+    manner: Manner,
 ) -> Submission:
     try:
         scenario = core.create_scenario(plan.scenario, plan.name)
-        live = not manner.pdb and manner.format == "human"
-        with shown_progress(plan, common, live=live) as shown:
-            submission = scenario.prepare(
-                plan,
-                fail_fast=manner.fail_fast,
-                observers=(*shown.observers, *([events] if events else ())),
-                on_error=_debug if manner.pdb else None,
-                full_traceback=manner.full_traceback,
-            )
-            submission.begin()
-            shown.begun(submission)
-            if events:
-                events.begun(submission)
-            with stopping.of(submission):
-                submission.run()
-            if events:
-                events.over(submission)
+        return scenario.prepare(
+            plan,
+            fail_fast=manner.fail_fast,
+            observers=observers,
+            full_traceback=manner.full_traceback,
+            keep=False,
+        )
     except UserCodeError as error:
         failure = error.failure
         if manner.full_traceback and error.__cause__ is not None:
             failure = import_failure(error.__cause__, failure.code, full=True)
         _show_failure(failure, f"{error}", painter(sys.stderr, common.color), manner)
+        print(file=sys.stderr)
         raise _Told(error, plan.name) from None
     except RunnerError as error:
         if not error.diagnostics:
             raise
         show_diagnostics(checked.located(error.diagnostics), checked.source, color=common.color)
         raise _Told(error, plan.name) from None
-    return submission
 
 
 class _Told(RunnerError):  # noqa: N818 - an error whose reasons have been shown
@@ -185,13 +271,21 @@ class _Told(RunnerError):  # noqa: N818 - an error whose reasons have been shown
         self.exit_code = error.exit_code  # type: ignore[misc]  # of this error alone
 
 
-def _tell(submission: Submission, answer: TextIO, common: Common, manner: Manner) -> None:
+def _tell(
+    core: Core, submission: Submission, answer: TextIO, common: Common, manner: Manner
+) -> None:
     """Why jobs failed, on stderr, and how the run ended."""
     paint = painter(sys.stderr, common.color)
     for job in submission.jobs:
         if job.status is JobStatus.FAILED and job.failure is not None:
             head = f"task `{job.task}` failed: {said(job.failure)}"
             _show_failure(job.failure, head, paint, manner)
+            if job.output is not None and manner.logs == "failed":
+                _show_output(core.logs, job.output, paint)
+            if job.output is not None:
+                _show_note("log", f"runner logs {submission.id} {job.task}", paint)
+    if any(job.status is JobStatus.FAILED for job in submission.jobs):
+        print(file=sys.stderr)
     paint = painter(answer, common.color)
     words = {SubmissionStatus.COMPLETED: "completed", SubmissionStatus.FAILED: "failed"}
     word = words.get(submission.status, "was stopped")
@@ -226,8 +320,21 @@ def _show_failure(failure: Failure, head: str, paint: Paint, manner: Manner) -> 
     if failure.traceback and (manner.full_traceback or failure.traceback.count("  File ") > 1):
         print(clean(failure.traceback.rstrip()), file=sys.stderr)
     if failure.hint:
-        print(f"  {paint('=', fg='blue')} help: {clean(failure.hint)}", file=sys.stderr)
-    print(file=sys.stderr)
+        _show_note("help", failure.hint, paint)
+
+
+def _show_output(logs: Path, output: Output, paint: Paint) -> None:
+    """The end of what a job printed."""
+    lines = last_lines(logs, output.file, output.start, output.end, MOST_LINES)
+    _show_note("output", f"the last {MOST_LINES} lines" if len(lines) == MOST_LINES else "", paint)
+    for line in lines:
+        if not is_our_frame(line):
+            text = f"  {paint('|', fg='blue')} {clean(line[:MOST_CHARACTERS])}"
+            print(text.rstrip(), file=sys.stderr)
+
+
+def _show_note(word: str, text: str, paint: Paint) -> None:
+    print(f"  {paint('=', fg='blue')} {word}: {clean(text)}".rstrip(), file=sys.stderr)
 
 
 def _near(file: str) -> str:

@@ -26,6 +26,43 @@ class OneOf(click.Choice[str]):
         return super().convert(value, param, ctx)
 
 
+class Workers(click.ParamType[int]):
+    """How many: a number from 1, or `auto` for the cores; that is 0 here."""
+
+    name = "workers"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:  # noqa: ARG002 - click's signature
+        if value == "auto":
+            return 0
+        if not str(value).isdecimal() or int(value) < 1:
+            raise UsageError(f"-j takes a number from 1, or auto, not `{value}`")
+        return int(value)
+
+
+class Duration(click.ParamType[float]):
+    """So many seconds, written as in the config: `90s`, `10m`, `1h 30m`."""
+
+    name = "duration"
+
+    def convert(
+        self,
+        value: Any,
+        param: click.Parameter | None,
+        ctx: click.Context | None,  # noqa: ARG002 - click's signature
+    ) -> float:
+        from runner.config.values import parse_timedelta
+
+        try:
+            seconds = parse_timedelta(str(value)).total_seconds()
+        except ValueError:
+            seconds = 0.0
+        if seconds <= 0:
+            option = param.opts[-1] if param is not None else "an option"
+            hint = "write it like 90s, 10m or 1h 30m"
+            raise UsageError(f"{option} takes no `{value}`", hint=hint)
+        return seconds
+
+
 class Common(NamedTuple):  # `runner --help` needs this module, and attrs would double its time
     """What every command that reads a config is told.
 
@@ -87,6 +124,12 @@ _SCENARIOS: tuple[Option, ...] = (
         "--mode", type=OneOf(["development", "standalone", "cluster"]),
         help="Where it runs, whatever the config says.",
     ),
+)  # fmt: skip
+
+
+workers_option: Option = click.option(
+    "-j", "--workers", type=Workers(), metavar="N",
+    help="How many jobs run at once, in standalone mode; auto: as many as there are cores.",
 )  # fmt: skip
 
 

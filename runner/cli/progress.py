@@ -9,11 +9,12 @@ from datetime import datetime
 from typing import Any
 
 from runner.cli.options import Common
-from runner.cli.style import clean, duration, painter, wants_color
+from runner.cli.style import clean, count, duration, painter, wants_color
+from runner.config.model import Mode
 from runner.core import Submission
 from runner.execution.failures import Failure
+from runner.execution.jobs import JobEnd, Observer
 from runner.execution.lifecycle import JobStatus
-from runner.execution.orchestrator import JobEnd, Observer
 from runner.plan.model import ExecutionPlan
 
 
@@ -21,15 +22,16 @@ class Lines:
     """One line a change, on stderr."""
 
     def __init__(
-        self, widest: int, retries: Mapping[str, int], color: str, *, starts: bool
+        self, widest: int, retries: Mapping[str, int], color: str, *, starts: bool, run: str = ""
     ) -> None:
         self._width = widest
+        self._run = f"{run}: " if run else ""
         self._retries = retries
         self._paint = painter(sys.stderr, color)
         self._starts = starts
 
     def begun(self, text: str) -> None:
-        self._print("start", text)
+        self._say("start", text)
 
     def started(self, task: str, attempt: int) -> None:
         if self._starts:
@@ -49,6 +51,9 @@ class Lines:
         self._print(word, f"{job.task.ljust(self._width)}  {text}", color)
 
     def _print(self, word: str, text: str, color: str | None = None) -> None:
+        self._say(word, f"{self._run}{text}", color)
+
+    def _say(self, word: str, text: str, color: str | None = None) -> None:
         clock = f"{datetime.now():%H:%M:%S}"
         print(
             f"{clock} {self._paint(word.ljust(5), fg=color)}  {text}", file=sys.stderr, flush=True
@@ -77,18 +82,22 @@ class Bar:
 
 
 @contextmanager
-def shown_progress(plan: ExecutionPlan, common: Common, *, live: bool) -> Iterator[Shown]:
+def shown_progress(
+    plan: ExecutionPlan, common: Common, *, live: bool, named: bool = False
+) -> Iterator[Shown]:
     """What shows the progress of a run, as long as the block lasts.
 
     Args:
         plan: what runs.
         common: how much is shown.
         live: whether there may be a bar.
+        named: whether lines name the run, since others run beside it.
     """
     jobs = plan.jobs
     widest = min(max((len(job.task.id) for job in jobs), default=0), 40)
     retries = {job.task.id: job.task.retries for job in jobs}
-    lines = Lines(widest, retries, common.color, starts=common.verbose)
+    run = plan.name if named else ""
+    lines = Lines(widest, retries, common.color, starts=common.verbose, run=run)
     if common.quiet:
         yield Shown((), lines)
     elif live and sys.stderr.isatty() and wants_color(sys.stderr, common.color):
@@ -109,7 +118,10 @@ class Shown:
         if self.observers:
             plan = submission.plan
             jobs = f"{len(plan.jobs):,} job{'' if len(plan.jobs) == 1 else 's'}"
-            self._lines.begun(f"run {submission.id} of {plan.name}: {jobs}, {plan.mode}")
+            workers = ""
+            if plan.mode is not Mode.DEVELOPMENT:
+                workers = f", {count(submission.slots, 'worker')}"
+            self._lines.begun(f"run {submission.id} of {plan.name}: {jobs}, {plan.mode}{workers}")
 
 
 def said(failure: Failure) -> str:

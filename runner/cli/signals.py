@@ -1,34 +1,50 @@
-"""Ctrl-C and SIGTERM while a run runs, and where its answer goes."""
+"""Ctrl-C, SIGTERM and `--timeout` while runs run, and where the answer goes."""
 
 from __future__ import annotations
 
 import os
 import signal
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from types import FrameType, TracebackType
 from typing import Any, Self, TextIO
 
 from runner.core import Submission
+from runner.errors import ExitCode
 from runner.execution.failures import InterruptedRunError
 
 
 class Stopping:
-    """Stops a run in order: a first signal lets running jobs finish, a second does not.
+    """Stops runs in order: a first signal lets running jobs finish, a second does not.
+
+    When the time is over, they are ended at once.
 
     Attributes:
-        signal: the first that came; None: none has.
+        exit_code: what the command has to end with; None: nothing came.
     """
 
-    def __init__(self) -> None:
-        self.signal: int | None = None
-        self._submission: Submission | None = None
+    def __init__(self, timeout: float | None = None) -> None:
+        """Take the place of the signals' handlers as long as the block lasts.
+
+        Args:
+            timeout: seconds after which everything is ended; None: never.
+        """
+        self.exit_code: int | None = None
+        self._submissions: Sequence[Submission] = ()
+        self._here = False
+        self._is_late = False
         self._before: dict[int, Any] = {}
+        self._timer = None if timeout is None else threading.Timer(timeout, self._expire)
+        self._timeout = timeout
 
     def __enter__(self) -> Self:
         for number in (signal.SIGINT, signal.SIGTERM):
             self._before[number] = signal.signal(number, self._arrived)
+        if self._timer is not None:
+            self._timer.daemon = True
+            self._timer.start()
         return self
 
     def __exit__(
@@ -37,30 +53,56 @@ class Stopping:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
     @contextmanager
-    def of(self, submission: Submission) -> Iterator[None]:
-        """Signals in the block are about this submission."""
-        self._submission = submission
-        if self.signal is not None:  # it came while the run was prepared
-            submission.stop()
+    def of(self, submissions: Sequence[Submission], *, here: bool) -> Iterator[None]:
+        """Signals in the block are about these submissions.
+
+        Args:
+            submissions: they.
+            here: whether their jobs run in this thread.
+        """
+        self._submissions, self._here = submissions, here
+        if self.exit_code is not None:  # it came while the runs were prepared
+            self._stop()
         try:
             yield
         finally:
-            self._submission = None
+            self._submissions = ()
 
     def _arrived(self, number: int, _frame: FrameType | None) -> None:
-        if self.signal is None:
-            self.signal = number
-            if self._submission is not None:
-                self._submission.stop()
+        if self._is_late:
+            self._is_late = False
+            self._end()
+        elif self.exit_code is None:
+            self.exit_code = 128 + number
+            self._stop()
             self._say("stopping: what runs may finish; once more to end it now")
-        elif self._submission is not None:
-            raise InterruptedRunError
         else:
+            self._end()
+
+    def _expire(self) -> None:
+        """The time is over; the handler runs in the main thread, wherever that is."""
+        self._is_late = True
+        self.exit_code = ExitCode.TIMEOUT
+        self._say(f"--timeout: {self._timeout:g} s are over, what runs is ended")
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+    def _stop(self) -> None:
+        for submission in self._submissions:
+            submission.stop()
+
+    def _end(self) -> None:
+        for submission in self._submissions:
+            submission.cancel()
+        if not self._submissions:
             raise KeyboardInterrupt
+        if self._here:
+            raise InterruptedRunError
 
     def _say(self, text: str) -> None:
         # print is not safe in a signal handler that may have interrupted another print

@@ -125,6 +125,12 @@ def _is_ours(file: str) -> bool:
     return file.startswith((_OURS, "<frozen importlib")) or file == importlib.__file__
 
 
+def is_our_frame(line: str) -> bool:
+    """Whether a line of what Python says where it crashes is about a frame of runner."""
+    file = line.removeprefix('  File "')
+    return file != line and (_is_ours(file) or file == '<string>", line 1 in <module>')
+
+
 def _drop_ours(said: traceback.TracebackException) -> None:
     """Take our frames out of causes and contexts too, which have not been cut at the front."""
     waiting: list[traceback.TracebackException | None] = [said]

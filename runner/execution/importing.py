@@ -18,11 +18,17 @@ from runner.execution.failures import Failure, import_failure
 
 
 class UserCodeError(ConfigError):
-    """The user's code raised before any job ran; `failure` holds its own error."""
+    """The user's code raised before any job ran.
+
+    Attributes:
+        what: what could not be done for it.
+        failure: its own error.
+    """
 
     def __init__(self, what: str, failure: Failure) -> None:
         raised = f"{failure.type}: {failure.message}" if failure.type else failure.message
         super().__init__(f"{what}: {raised}", code=failure.code)
+        self.what = what
         self.failure = failure
 
 

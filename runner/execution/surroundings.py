@@ -25,7 +25,8 @@ from runner.config.model import UNSET, Config, DataNodeConfig, Mode
 from runner.data.files import destination
 from runner.data.storage import reason
 from runner.diagnostics import Diagnostic
-from runner.execution.preparation import no_file, storage_folder
+from runner.execution.instance import storage_folder
+from runner.execution.preparation import no_file
 from runner.suggestions import nearest
 
 PATIENCE: Final = 2.0

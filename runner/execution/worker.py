@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from time import perf_counter, time
 from types import CoroutineType
 from typing import Any
@@ -25,13 +25,27 @@ class Step:
     timeout: float | None = None
 
 
-# Neither of the two is frozen, against the custom here: freezing would double the time to make one.
+# None of the three is frozen, against the custom here: freezing would double the time to make one.
 @attrs.define
 class Call:
-    """Run a task, this once: goes to an executor."""
+    """Run a job, this once: goes to an executor.
 
+    Attributes:
+        work: the number of its submission.
+        job: its place among the jobs of the submission's plan.
+    """
+
+    work: int
     job: int
-    task: str
+
+
+@attrs.define
+class Output:
+    """What a job printed: so many bytes of a file in the storage folder's `logs/`."""
+
+    file: str
+    start: int
+    end: int
 
 
 @attrs.define
@@ -39,16 +53,23 @@ class Outcome:
     """What became of a call: comes back from an executor.
 
     Attributes:
-        job: the call's.
+        work, job: the call's.
         started: seconds since 1970, UTC.
         seconds: how long it took.
         failure: None where its outputs are written.
+        worker: which one ran it; None: this very process.
+        output: what it printed, where that was kept.
+        returned: whether it has not run at all and has to be taken once more.
     """
 
+    work: int
     job: int
     started: float
     seconds: float
     failure: Failure | None = None
+    worker: int | None = None
+    output: Output | None = None
+    returned: bool = False
 
 
 def attempt(step: Step) -> None:
@@ -78,7 +99,7 @@ def _awaited(coroutine: Coroutine[Any, Any, Any]) -> Any:
 
 def run_job(
     call: Call,
-    steps: Mapping[str, Step],
+    step: Step,
     *,
     attempt: Callable[[Step], None] = attempt,
     on_error: Callable[[BaseException], None] | None = None,
@@ -88,12 +109,11 @@ def run_job(
 
     Args:
         call: which.
-        steps: by task.
+        step: what it does.
         attempt: what an executor puts limits around.
         on_error: is shown the exception itself, while its frames are alive: for a debugger.
         full_traceback: whether a failure tells the frames of runner too.
     """
-    step = steps[call.task]
     started = time()
     clock = perf_counter()
     try:
@@ -104,8 +124,9 @@ def run_job(
         seconds = perf_counter() - clock
         if on_error is not None:
             on_error(error)
-        return Outcome(call.job, started, seconds, failure_of(error, full=full_traceback))
-    return Outcome(call.job, started, perf_counter() - clock)
+        failure = failure_of(error, full=full_traceback)
+        return Outcome(call.work, call.job, started, seconds, failure)
+    return Outcome(call.work, call.job, started, perf_counter() - clock)
 
 
 def _write(storage: Storage, value: Any) -> None:

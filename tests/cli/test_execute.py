@@ -321,9 +321,9 @@ def test_a_second_run_finds_the_data_of_the_first(cli: Any, files: Path) -> None
             id="no-file",
         ),
         pytest.param(
-            ["--mode", "standalone"],
+            ["--mode", "cluster"],
             4,
-            "error[RUN509]: mode `standalone` does not run in this version\n",
+            "error[RUN509]: mode `cluster` does not run in this version\n",
             id="mode",
         ),
         pytest.param(

@@ -16,7 +16,7 @@ OURS = str(Path(runner.__file__).parent)
 
 def failure_in(function: Callable[[], Any], **options: Any) -> Failure:
     """The failure of a job that calls the function."""
-    failure = run_job(Call(0, "t"), {"t": Step("t", function, (), ())}, **options).failure
+    failure = run_job(Call(0, 0), Step("t", function, (), ()), **options).failure
     assert failure is not None
     return failure
 

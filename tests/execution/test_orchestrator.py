@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import random
 import signal
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -14,14 +14,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.config.model import Mode, TaskConfig
+from runner.config.model import DataNodeConfig, Mode, TaskConfig
 from runner.errors import IllegalTransitionError
-from runner.execution.executor import Executor
+from runner.execution.executor import Executor, Source, Work
 from runner.execution.executors.development import DevelopmentExecutor
 from runner.execution.failures import Failure, InterruptedRunError
+from runner.execution.jobs import JobEnd, Jobs
 from runner.execution.lifecycle import JobStatus, SubmissionStatus, submission_status
-from runner.execution.orchestrator import JobEnd, Orchestrator
-from runner.execution.worker import Call, Outcome, Step
+from runner.execution.orchestrator import Entry, Orchestrator
+from runner.execution.worker import Call, Outcome, Output, Step
 from runner.plan.model import ExecutionPlan, PlannedJob
 
 BROKEN = Failure(code="RUN601", type="ValueError", message="broken")
@@ -74,56 +75,112 @@ class Log:
 
 @attrs.define
 class Shuffled:
-    """Ends running jobs in any order; each fails its first so many attempts."""
+    """Ends running jobs in any order, or gives them back; each fails its first so many attempts."""
 
     plan: ExecutionPlan
     slots: int = 1
     failing: Mapping[str, int] = attrs.field(factory=dict)
     choose: random.Random = attrs.field(factory=lambda: random.Random(0))
     seconds: float = 0.0
+    gives_back: bool = False
+    follows: bool = False
     running: list[Call] = attrs.field(factory=list)
+    behind: dict[int, list[Call]] = attrs.field(factory=dict)
     done: set[int] = attrs.field(factory=set)
     attempts: dict[str, int] = attrs.field(factory=dict)
 
-    def submit(self, calls: Sequence[Call]) -> None:
-        for call in calls:
+    def enter(self, work: Work) -> None:
+        raise AssertionError("these tests have no work")
+
+    def write_first(self, work: Work, nodes: Sequence[DataNodeConfig]) -> None:
+        raise AssertionError("these tests have no work")
+
+    def leave(self, number: int) -> None:
+        assert not self.running
+
+    def submit(self, source: Source) -> None:
+        while len(self.running) < self.slots:
+            call = source.take()
+            if call is None:
+                return
             assert set(self.plan.jobs[call.job].needs) <= self.done
             assert call.job not in self.done
             self.running.append(call)
-        assert 0 < len(self.running) <= self.slots
+            behind = self.behind[call.job] = []
+            last: Call | None = call
+            while self.follows and last is not None:
+                last = source.follow(last)
+                behind += [last] if last else []
 
     def wait(self, timeout: float | None) -> Sequence[Outcome]:
+        if not self.running:
+            return []
         self.choose.shuffle(self.running)
         count = self.choose.randint(1, len(self.running))
         ended, self.running = self.running[:count], self.running[count:]
-        return [self._outcome(call) for call in ended]
+        return [outcome for call in ended for outcome in self._outcomes(call)]
 
-    def cancel(self, job: int) -> None:
-        raise AssertionError("nobody cancels in this version")
+    def wake(self) -> None:
+        pass
+
+    def printing(self) -> Sequence[tuple[Call, Output]]:
+        return ()
+
+    def cancel(self, call: Call) -> None:
+        raise AssertionError("nobody cancels here")
 
     def close(self) -> None:
         assert not self.running
 
+    def _outcomes(self, call: Call) -> Iterator[Outcome]:
+        """Of a job and those behind it, up to the first that fails."""
+        calls = [call, *self.behind.pop(call.job, ())]
+        for index, each in enumerate(calls):
+            if self.gives_back and self.choose.random() < 0.3:
+                for rest in calls[index:]:
+                    yield Outcome(rest.work, rest.job, 0.0, 0.0, returned=True)
+                return
+            outcome = self._outcome(each)
+            yield outcome
+            if outcome.failure is not None:
+                return
+
     def _outcome(self, call: Call) -> Outcome:
-        self.attempts[call.task] = self.attempts.get(call.task, 0) + 1
-        if self.attempts[call.task] <= self.failing.get(call.task, 0):
-            return Outcome(call.job, 1.0, self.seconds, BROKEN)
+        task = self.plan.jobs[call.job].task.id
+        self.attempts[task] = self.attempts.get(task, 0) + 1
+        if self.attempts[task] <= self.failing.get(task, 0):
+            return Outcome(call.work, call.job, 1.0, self.seconds, BROKEN)
         self.done.add(call.job)
-        return Outcome(call.job, 1.0, self.seconds)
+        return Outcome(call.work, call.job, 1.0, self.seconds)
+
+
+def entry_of(plan: ExecutionPlan, log: Log, *, fail_fast: bool = False, number: int = 0) -> Entry:
+    return Entry(number, Jobs(plan, log.record, observers=[log], fail_fast=fail_fast))
 
 
 def run(plan: ExecutionPlan, executor: Executor, *, fail_fast: bool = False) -> Log:
     log = Log()
-    orchestrator = Orchestrator(plan, executor, log.record, observers=[log], fail_fast=fail_fast)
-    status = orchestrator.run()
+    entry = entry_of(plan, log, fail_fast=fail_fast)
+    orchestrator = Orchestrator(executor)
+    assert orchestrator.add(entry)
+    orchestrator.run()
     executor.close()
-    assert status == orchestrator.status == submission_status(orchestrator.statuses.values())
-    assert log.statuses == orchestrator.statuses
+    assert entry.jobs.status == submission_status(entry.jobs.statuses.values())
+    assert log.statuses == entry.jobs.statuses
     return log
 
 
+class Here(DevelopmentExecutor):
+    """Runs functions without arguments, by the task's place in the plan."""
+
+    def __init__(self, functions: Mapping[str, Callable[[], object]]) -> None:
+        super().__init__()
+        steps = [Step(task, function, (), ()) for task, function in functions.items()]
+        self._steps = {0: steps}  # type: ignore[dict-item]  # a list is asked for items as well
+
+
 def development(**functions: Callable[[], object]) -> DevelopmentExecutor:
-    return DevelopmentExecutor({task: Step(task, f, (), ()) for task, f in functions.items()})
+    return Here(functions)
 
 
 def nothing() -> None:
@@ -162,6 +219,8 @@ def expected_statuses(plan: ExecutionPlan, hopeless: set[str]) -> dict[str, str]
     slots=st.integers(1, 4),
     choose=st.randoms(use_true_random=False),
     seconds=st.sampled_from([0.0, 1.0]),
+    gives_back=st.booleans(),
+    follows=st.booleans(),
 )
 def test_every_job_ends_as_the_graph_says(
     needs: tuple[list[int], ...],
@@ -170,9 +229,11 @@ def test_every_job_ends_as_the_graph_says(
     slots: int,
     choose: random.Random,
     seconds: float,
+    gives_back: bool,
+    follows: bool,
 ) -> None:
     plan = plan_of(needs, retries=retries)
-    executor = Shuffled(plan, slots, failing, choose, seconds)
+    executor = Shuffled(plan, slots, failing, choose, seconds, gives_back, follows)
 
     log = run(plan, executor)
 
@@ -184,7 +245,8 @@ def test_every_job_ends_as_the_graph_says(
     }
     assert log.statuses == expected
     assert log.said("recorded") == log.said("ended")
-    assert {task: log.said("started").count(task) for task in expected} == attempts
+    if not gives_back:
+        assert {task: log.said("started").count(task) for task in expected} == attempts
     assert {task: end.attempts for task, end in log.ends.items()} == attempts
 
 
@@ -279,14 +341,13 @@ def test_others_run_while_one_waits_to_be_tried_again() -> None:
 def test_stop_lets_the_running_job_finish() -> None:
     plan = plan_of([[], [0], []])
     log = Log()
-    executor = development(
-        t0=lambda: orchestrator.stop(),  # noqa: PLW0108 - made below
-        t1=nothing,
-        t2=nothing,
-    )
-    orchestrator = Orchestrator(plan, executor, log.record, observers=[log])
+    executor = development(t0=lambda: orchestrator.ask(entry, "stop"), t1=nothing, t2=nothing)
+    entry = entry_of(plan, log)
+    orchestrator = Orchestrator(executor)
+    orchestrator.add(entry)
+    orchestrator.run()
 
-    assert orchestrator.run() is SubmissionStatus.CANCELED
+    assert entry.jobs.status is SubmissionStatus.CANCELED
     assert log.statuses == {"t0": "COMPLETED", "t1": "CANCELED", "t2": "CANCELED"}
 
 
@@ -294,22 +355,26 @@ def test_stop_lets_the_running_job_finish() -> None:
 def test_stop_in_a_signal_handler_ends_the_wait_for_a_retry() -> None:
     plan = plan_of([[]], retries=1, retry_delay=timedelta(hours=1))
     log = Log()
-    orchestrator = Orchestrator(plan, development(t0=broken), log.record, observers=[log])
-    before = signal.signal(signal.SIGALRM, lambda *_: orchestrator.stop())
+    entry = entry_of(plan, log)
+    orchestrator = Orchestrator(development(t0=broken))
+    before = signal.signal(signal.SIGALRM, lambda *_: orchestrator.ask(entry, "stop"))
     try:
         signal.setitimer(signal.ITIMER_REAL, 0.02)
-        status = orchestrator.run()
+        orchestrator.add(entry)
+        orchestrator.run()
     finally:
         signal.signal(signal.SIGALRM, before)
 
-    assert status is SubmissionStatus.CANCELED
+    assert entry.jobs.status is SubmissionStatus.CANCELED
     assert log.statuses == {"t0": "CANCELED"}
 
 
 def test_stop_before_the_run_runs_nothing() -> None:
     log = Log()
-    orchestrator = Orchestrator(plan_of([[], [0]]), development(), log.record)
-    orchestrator.stop()
+    entry = entry_of(plan_of([[], [0]]), log)
+    orchestrator = Orchestrator(development())
+    orchestrator.add(entry)
+    orchestrator.ask(entry, "stop")
 
     orchestrator.run()
 
@@ -332,8 +397,8 @@ def test_what_ended_is_recorded_even_if_we_break() -> None:
                 raise LookupError("a bug of ours")
 
     log = Breaking()
-    executor = development(t0=nothing, t1=nothing)
-    orchestrator = Orchestrator(plan_of([[], []]), executor, log.record, observers=[log])
+    orchestrator = Orchestrator(development(t0=nothing, t1=nothing))
+    orchestrator.add(entry_of(plan_of([[], []]), log))
 
     with pytest.raises(LookupError, match=r"^a bug of ours$"):
         orchestrator.run()
@@ -341,18 +406,50 @@ def test_what_ended_is_recorded_even_if_we_break() -> None:
     assert log.statuses == {"t0": "COMPLETED", "t1": "CANCELED"}
 
 
-def test_a_run_cannot_be_run_again() -> None:
+def test_jobs_cannot_be_run_again() -> None:
     log = Log()
-    orchestrator = Orchestrator(plan_of([[]]), development(t0=nothing), log.record)
+    entry = entry_of(plan_of([[]]), log)
+    orchestrator = Orchestrator(development(t0=nothing))
+    orchestrator.add(entry)
     orchestrator.run()
+    orchestrator.add(entry)
 
     with pytest.raises(
         IllegalTransitionError, match=r"^a job cannot go from COMPLETED to PENDING$"
     ):
         orchestrator.run()
 
-    assert orchestrator.statuses == {"t0": JobStatus.COMPLETED}
+    assert entry.jobs.statuses == {"t0": JobStatus.COMPLETED}
     assert log.said("recorded") == ["t0"]
+
+
+def test_submissions_take_turns() -> None:
+    executor = Here({task: nothing for task in ("t0", "t1", "t2")})
+    executor._steps[1] = executor._steps[0]
+    orchestrator = Orchestrator(executor)
+    order: list[int] = []
+    for number in (0, 1):
+        jobs = Jobs(plan_of([[], [], []]), lambda _: None, observers=[Turn(number, order)])
+        orchestrator.add(Entry(number, jobs))
+
+    orchestrator.run()
+
+    assert order == [0, 1, 0, 1, 0, 1]
+
+
+@attrs.define
+class Turn:
+    number: int
+    order: list[int]
+
+    def started(self, task: str, attempt: int) -> None:
+        self.order.append(self.number)
+
+    def retrying(self, task: str, attempt: int, failure: Failure, delay: float) -> None:
+        raise AssertionError("nothing fails")
+
+    def ended(self, job: JobEnd) -> None:
+        assert job.status is JobStatus.COMPLETED
 
 
 def test_a_long_chain_does_not_recurse() -> None:

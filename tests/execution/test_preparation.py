@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import functools
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -16,17 +17,13 @@ from runner.data.storage import write_all
 from runner.diagnostics import Diagnostic, Related, Severity
 from runner.errors import JobError
 from runner.execution.importing import UserCodeError, importable
+from runner.execution.instance import Instance, open_instance, remove_leftovers, storage_folder
 from runner.execution.preparation import (
-    Instance,
-    import_classes,
     inputs_without_value,
     not_in_this_version,
-    open_instance,
-    remove_leftovers,
-    steps_of,
-    storage_folder,
     write_defaults,
 )
+from runner.execution.steps import import_classes, steps_of, write_first_values
 from runner.plan.compiler import compile_plan, find_scenario
 from runner.plan.model import ExecutionPlan, Selection
 from runner.store.store import NodeRow, Store
@@ -98,7 +95,9 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 def first_values(prepared: Prepared, store: Store) -> None:
-    write_defaults(prepared.plan, prepared.instance, store)
+    storages = prepared.instance.storages
+    write = functools.partial(write_first_values, storages=storages)
+    write_defaults(prepared.plan, prepared.instance, store, write)
 
 
 def edited(value: str) -> str:
@@ -350,7 +349,7 @@ def test_every_function_is_imported(prepare: Prepare) -> None:
 
     steps = steps_of(prepared.plan, prepared.instance)
 
-    step = steps["t"]
+    step = steps[0]
     assert (step.task, step.function, step.timeout) == ("t", abs, 2.0)
     assert step.inputs == [prepared.instance.storages["a"]]
     assert step.outputs == [prepared.instance.storages["b"]]
@@ -374,9 +373,11 @@ def test_classes_of_data_nodes_are_imported_too(prepare: Prepare) -> None:
     with pytest.raises(
         UserCodeError, match=r"^`json\.Gone` cannot be imported: `json` has no `Gone`$"
     ):
-        import_classes(prepare(text).plan)
+        import_classes(prepare(text).plan.data_nodes.values())
 
-    import_classes(prepare(text.replace("json.Gone", "json.JSONEncoder")).plan)
+    import_classes(
+        prepare(text.replace("json.Gone", "json.JSONEncoder")).plan.data_nodes.values()
+    )
 
 
 def test_temporary_files_of_the_dead_are_removed(prepare: Prepare, tmp_path: Path) -> None:
@@ -426,13 +427,13 @@ def test_what_this_version_cannot_do(tmp_path: Path) -> None:
         "default_data = 1",
         'storage_type = "sql_table"\ndb_name = "x"\ndb_engine = "sqlite"\ntable_name = "a"',
     )
-    config = attrs.evolve(load(text, tmp_path), job=JobConfig(mode=Mode.STANDALONE))
+    config = attrs.evolve(load(text, tmp_path), job=JobConfig(mode=Mode.CLUSTER))
 
     assert list(not_in_this_version(config, compile_plan(config, "default"))) == [
         Diagnostic(
             code="RUN509",
             key=("JOB", "mode"),
-            message="mode `standalone` does not run in this version",
+            message="mode `cluster` does not run in this version",
             hint="run it with --mode development",
         ),
         Diagnostic(

@@ -41,7 +41,7 @@ def node(tmp_path: Path) -> Open:
 
 
 def job(step: Step, **options: Any) -> Outcome:
-    outcome = run_job(Call(7, step.task), {step.task: step}, **options)
+    outcome = run_job(Call(0, 7), step, **options)
     assert outcome.job == 7
     assert outcome.started > 0
     assert outcome.seconds >= 0

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from queue import Empty, SimpleQueue
 from types import FrameType
 from typing import Any
 
+from runner.config.model import DataNodeConfig
+from runner.errors import SetupError
+from runner.execution.executor import Source, Work
 from runner.execution.failures import InterruptedRunError, TaskTimeoutError
-from runner.execution.worker import Call, Outcome, Step, attempt, run_job
+from runner.execution.steps import Steps, import_classes, steps_of, write_first_values
+from runner.execution.worker import Call, Outcome, Output, Step, attempt, run_job
 
 
 class DevelopmentExecutor:
@@ -18,34 +23,53 @@ class DevelopmentExecutor:
 
     slots = 1
 
-    def __init__(
-        self,
-        steps: Mapping[str, Step],
-        *,
-        on_error: Callable[[BaseException], None] | None = None,
-        full_traceback: bool = False,
-    ) -> None:
-        self._steps = steps
+    def __init__(self, *, on_error: Callable[[BaseException], None] | None = None) -> None:
         self._on_error = on_error
-        self._full_traceback = full_traceback
+        self._steps: dict[int, Steps] = {}
+        self._full_traceback = False
         self._outcomes: list[Outcome] = []
+        self._wakes: SimpleQueue[None] = SimpleQueue()
 
-    def submit(self, calls: Sequence[Call]) -> None:
-        for call in calls:
+    def enter(self, work: Work) -> None:
+        if not can_time_out() and any(job.task.timeout for job in work.plan.jobs):
+            message = "a timeout in development mode needs Unix and the main thread"
+            raise SetupError(message, code="RUN509")
+        self._steps[work.number] = steps_of(work.plan, work.instance)
+        self._full_traceback = work.full_traceback
+        import_classes(work.plan.data_nodes.values())
+
+    def write_first(self, work: Work, nodes: Sequence[DataNodeConfig]) -> None:
+        write_first_values(nodes, work.instance.storages)
+
+    def leave(self, number: int) -> None:
+        self._steps.pop(number, None)
+
+    def submit(self, source: Source) -> None:
+        call = source.take()
+        if call is not None:
             outcome = run_job(
                 call,
-                self._steps,
+                self._steps[call.work][call.job],
                 attempt=_attempt,
                 on_error=self._on_error,
                 full_traceback=self._full_traceback,
             )
             self._outcomes.append(outcome)
 
-    def wait(self, timeout: float | None) -> Sequence[Outcome]:  # noqa: ARG002 - nothing still runs
+    def wait(self, timeout: float | None) -> Sequence[Outcome]:
+        if not self._outcomes:
+            with suppress(Empty):
+                self._wakes.get(timeout=timeout)
         outcomes, self._outcomes = self._outcomes, []
         return outcomes
 
-    def cancel(self, job: int) -> None:
+    def wake(self) -> None:
+        self._wakes.put(None)
+
+    def printing(self) -> Sequence[tuple[Call, Output]]:
+        return ()
+
+    def cancel(self, call: Call) -> None:
         """Nothing runs while anybody could call this."""
 
     def close(self) -> None:

@@ -13,6 +13,25 @@ from runner.execution.failures import Failure
 from runner.execution.worker import Call, Step
 
 
+class Given:
+    """Calls that can be taken, one after the other."""
+
+    def __init__(self, *jobs: int) -> None:
+        self._jobs = list(jobs)
+
+    def take(self) -> Call | None:
+        return Call(0, self._jobs.pop(0)) if self._jobs else None
+
+    def follow(self, call: Call) -> Call | None:
+        raise AssertionError("jobs run one by one here")
+
+
+def executor_of(*steps: Step, **options: Any) -> DevelopmentExecutor:
+    executor = DevelopmentExecutor(**options)
+    executor._steps[0] = steps  # type: ignore[assignment]  # it is asked for items as well
+    return executor
+
+
 def nothing() -> None:
     pass
 
@@ -51,9 +70,9 @@ def alarm_handler() -> object:
 
 @pytest.mark.parametrize("function", [forever, asleep, asleep_async, deaf])
 def test_a_timeout_interrupts_the_job(alarm_handler: object, function: Callable[[], Any]) -> None:
-    executor = DevelopmentExecutor({"t": Step("t", function, (), (), timeout=0.02)})
+    executor = executor_of(Step("t", function, (), (), timeout=0.02))
 
-    executor.submit([Call(0, "t")])
+    executor.submit(Given(0))
 
     (outcome,) = executor.wait(None)
     assert outcome.failure == Failure(
@@ -66,40 +85,38 @@ def test_a_timeout_interrupts_the_job(alarm_handler: object, function: Callable[
 def test_the_time_in_a_debugger_does_not_count(alarm_handler: object) -> None:
     timers: list[tuple[float, float]] = []
 
-    executor = DevelopmentExecutor(
-        {"t": Step("t", broken, (), (), timeout=60)},
+    executor = executor_of(
+        Step("t", broken, (), (), timeout=60),
         on_error=lambda _: timers.append(signal.getitimer(signal.ITIMER_REAL)),
     )
-    executor.submit([Call(0, "t")])
+    executor.submit(Given(0))
 
     assert timers == [(0.0, 0.0)]
 
 
 def test_a_job_within_its_time(alarm_handler: object) -> None:
-    step = Step("t", nothing, (), (), timeout=60)
-    executor = DevelopmentExecutor({"t": step})
+    executor = executor_of(Step("t", nothing, (), (), timeout=60))
 
-    executor.submit([Call(0, "t"), Call(1, "t")])
+    executor.submit(Given(0))
 
-    assert [outcome.failure for outcome in executor.wait(None)] == [None, None]
-    assert executor.wait(None) == []
+    assert [outcome.failure for outcome in executor.wait(None)] == [None]
+    assert executor.wait(0) == []
     assert signal.getsignal(signal.SIGALRM) is alarm_handler
 
 
 def test_jobs_run_while_they_are_submitted_and_wait_gives_them_once() -> None:
-    executor = DevelopmentExecutor(
-        {"good": Step("good", nothing, (), ()), "bad": Step("bad", broken, (), ())}
-    )
+    executor = executor_of(Step("good", nothing, (), ()), Step("bad", broken, (), ()))
 
-    executor.submit([Call(3, "good")])
-    executor.submit([Call(5, "bad")])
+    jobs = Given(0, 1)
+    executor.submit(jobs)
+    executor.submit(jobs)
 
     good, bad = executor.wait(None)
-    assert (good.job, good.failure) == (3, None)
-    assert bad.job == 5
+    assert (good.job, good.failure) == (0, None)
+    assert bad.job == 1
     assert bad.failure is not None
     assert bad.failure.message == "broken"
-    assert executor.wait(None) == []
+    assert executor.wait(0) == []
     assert executor.slots == 1
 
 

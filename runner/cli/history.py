@@ -1,0 +1,118 @@
+"""The runs of a project's storage folder, for the commands that look back at them."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import attrs
+
+from runner.cli.loading import found_config
+from runner.cli.options import Common, common_options, global_options
+from runner.cli.rendering import file_source, show_diagnostics
+from runner.config.document import Places
+from runner.config.loader import Loaded, load
+from runner.config.model import Config
+from runner.errors import ConfigError, UsageError
+from runner.execution.instance import storage_folder
+from runner.store.store import FILE_NAME, NoRunError, RunRow, Store
+from runner.suggestions import did_you_mean
+
+_DECIDING: Final = frozenset({(), ("CORE",)})
+"""The beginnings of the keys that say where the storage folder is; empty for a whole file."""
+
+
+@attrs.frozen
+class History:
+    """What has run.
+
+    Attributes:
+        config: as it is now, with whatever is wrong with it.
+        store: the runs.
+        folder: the storage folder.
+    """
+
+    config: Config
+    store: Store
+    folder: Path
+
+    def check_task(self, run: RunRow, task: str) -> None:
+        """A task of a run: one of its jobs; of one that has not ended, one of the config will do.
+
+        Raises:
+            UsageError: it is none.
+        """
+        if self.store.job(run.id, task) is not None:
+            return
+        known = dict.fromkeys(job.task for job in self.store.jobs(run.id))
+        if run.is_running:
+            known |= dict.fromkeys(self.config.tasks)
+        if task not in known:
+            hint = did_you_mean(task, known)
+            raise UsageError(f"run {run.id} has no task `{task}`", hint=hint)
+
+
+@contextmanager
+def opened_history(common: Common) -> Iterator[History]:
+    """What has run of the config that a command is about; the config need not be right.
+
+    Raises:
+        ConfigError: it does not say where the storage folder is.
+        UsageError: no file is named, and none is found; or nothing has run.
+        SetupError: the storage folder cannot be used.
+    """
+    loaded = load(
+        common.files or [found_config()],
+        common.overrides,
+        environ=os.environ,
+        application_path=common.application_path,
+    )
+    _refuse_undecided(loaded, common)
+    folder = storage_folder(loaded.config)
+    if _is_missing(folder / FILE_NAME):  # to look back makes nothing
+        raise NoRunError
+    with Store.open(folder) as store:
+        yield History(loaded.config, store, folder)
+
+
+def fate(run: RunRow) -> str | None:
+    """Why nothing more will come of a run; None: it runs, as far as can be told."""
+    if not run.is_running:
+        return f"run {run.id} has ended: {run.status}"
+    if run.process is not None and run.process.is_alive() is False:
+        return f"run {run.id} is not running any more: its process {run.pid} is gone"
+    return None
+
+
+def config_options(function: Callable[..., int]) -> Callable[..., int]:
+    """Add the options of every command, but not files; they arrive as one `Common`."""
+    with_files = common_options(functools.partial(function))  # whose options are not function's
+
+    @functools.wraps(function)
+    def without_files(**options: Any) -> int:
+        return with_files(files=(), **options)
+
+    return global_options(without_files)
+
+
+def _refuse_undecided(loaded: Loaded, common: Common) -> None:
+    wrong = [each for each in loaded.diagnostics if each.is_error and each.key[:1] in _DECIDING]
+    if wrong:
+        places = Places(loaded.document)
+        located = [places.located(each) for each in wrong]
+        show_diagnostics(located, file_source(loaded.document.text), color=common.color)
+        raise ConfigError("the config does not say where the storage folder is")
+
+
+def _is_missing(path: Path) -> bool:
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:  # whatever it is, who opens it will tell
+        return False
+    return False

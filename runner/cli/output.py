@@ -1,0 +1,61 @@
+"""What jobs print, shown line by line with the task in front."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from threading import Lock
+from typing import Final
+
+from runner.cli.style import Paint, clean, painter
+from runner.execution.failures import Failure
+from runner.execution.jobs import JobEnd
+from runner.execution.worker import Output
+
+_LONGEST: Final = 1 << 16  # bytes of a line that are shown as one
+
+
+class Streaming:
+    """Shows what jobs print: when they end, and what `look` finds of those that run.
+
+    Lines are shown whole; the last one of a job may have no end.
+    """
+
+    def __init__(self, logs: Path, color: str) -> None:
+        self._logs = logs
+        self._paint: Paint = painter(sys.stderr, color)
+        self._shown: dict[tuple[str, int], int] = {}
+        self._lock = Lock()
+
+    def started(self, task: str, attempt: int) -> None:
+        """Nothing is printed yet."""
+
+    def retrying(self, task: str, attempt: int, failure: Failure, delay: float) -> None:
+        """What it printed was shown by `look`, or belongs to no end."""
+
+    def ended(self, job: JobEnd) -> None:
+        if job.output is not None:
+            with self._lock:
+                self._show(job.task, job.output, whole=True)
+                self._shown.pop((job.output.file, job.output.start), None)
+
+    def look(self, running: Iterable[tuple[str, Output]]) -> None:
+        """Show what running jobs have printed since."""
+        with self._lock:
+            for task, output in running:
+                self._show(task, output, whole=False)
+
+    def _show(self, task: str, output: Output, *, whole: bool) -> None:
+        place = (output.file, output.start)
+        start = self._shown.get(place, output.start)
+        with (self._logs / output.file).open("rb") as file:
+            file.seek(start)
+            while start < output.end:
+                data = file.readline(min(output.end - start, _LONGEST))
+                if not data or (not whole and not data.endswith(b"\n")):
+                    break
+                start += len(data)
+                line = data.decode(errors="backslashreplace").rstrip("\n")
+                print(f"{self._paint(task, fg='cyan')} | {clean(line)}", file=sys.stderr)
+        self._shown[place] = start

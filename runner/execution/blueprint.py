@@ -1,0 +1,155 @@
+"""What the jobs of a plan call and with what, as plain data: all that workers are told of it."""
+
+from __future__ import annotations
+
+import pickle
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import attrs
+
+from runner.config.model import DataNodeConfig, Durability
+from runner.config.references import FunctionRef
+from runner.data.storage import Opening, Storage
+from runner.data.storages import open_storage
+from runner.execution.executor import Work
+from runner.execution.importing import load
+from runner.execution.steps import classes_of, function_of
+
+
+@attrs.frozen(eq=False)
+class Blueprint:
+    """The jobs of a plan, prepared for workers.
+
+    Attributes:
+        number: names it.
+        about: `nodes`, each its id and how it is opened, None where it is in memory; `jobs`, each
+            its task, the number of its function, the places of its inputs and outputs among the
+            nodes; `classes`, names of what the nodes need.
+        functions: the numbers of all functions.
+        jobs: of each its function, the keys of its inputs and outputs in memory, its timeout.
+        readers: by how many jobs a value in memory is read, by key.
+    """
+
+    number: int
+    about: Mapping[str, Any]
+    functions: frozenset[int]
+    jobs: Sequence[tuple[int, Sequence[str], Sequence[str], float | None]]
+    readers: Mapping[str, int]
+
+
+class Functions:
+    """The functions that workers are told of, each once, by number."""
+
+    def __init__(self) -> None:
+        self.definitions: list[str | bytes] = []
+        self._numbers: dict[str | bytes, int] = {}
+
+    def number(self, ref: FunctionRef) -> int:
+        """The number of a function.
+
+        Raises whatever pickling one raises that no name leads to.
+        """
+        definition = ref.name if ref.target is None else _definition(ref.target)
+        number = self._numbers.get(definition)
+        if number is None:
+            number = self._numbers[definition] = len(self.definitions)
+            self.definitions.append(definition)
+        return number
+
+
+def blueprint_of(work: Work, functions: Functions, number: int) -> Blueprint:
+    """Prepare the plan of a submission."""
+    places: dict[str, int] = {}
+    keys: dict[str, str] = {}
+    nodes: list[tuple[str, bytes | None]] = []
+    for node_id, node in work.plan.data_nodes.items():
+        places[node_id] = len(nodes)
+        opened_by = None
+        if node.storage_type == "in_memory":
+            keys[node_id] = work.instance.places[node_id].key
+        else:
+            opened_by = _opened_by(work, node)
+        nodes.append((node_id, opened_by))
+    told, jobs = [], []
+    readers: dict[str, int] = {}
+    for job in work.plan.jobs:
+        task = job.task
+        inputs, outputs, timeout = task.inputs, task.outputs, task.timeout
+        function = functions.number(function_of(task))
+        told.append(
+            (
+                task.id,
+                function,
+                [places[each] for each in inputs],
+                [places[each] for each in outputs],
+            )
+        )
+        reads = [keys[each] for each in inputs if each in keys]
+        writes = [keys[each] for each in outputs if each in keys]
+        jobs.append((function, reads, writes, None if timeout is None else timeout.total_seconds()))
+        for key in reads:
+            readers[key] = readers.get(key, 0) + 1
+    classes = [ref.name for ref in classes_of(work.plan.data_nodes.values()) if ref.target is None]
+    about = {"nodes": nodes, "jobs": told, "classes": classes}
+    return Blueprint(number, about, frozenset(job[0] for job in jobs), jobs, readers)
+
+
+def function_from(definition: str | bytes) -> Callable[..., Any]:
+    """The function of a definition.
+
+    Raises:
+        UserCodeError: it cannot be imported.
+    """
+    if isinstance(definition, str):
+        function: Callable[..., Any] = load(FunctionRef(definition))
+        return function
+    given: Callable[..., Any] = pickle.loads(definition)
+    return given
+
+
+def storage_from(node: str, opened_by: bytes) -> Storage:
+    """The storage of a data node that is not in memory."""
+    storage_type, options, key, path, durable = pickle.loads(opened_by)
+    opening = Opening(
+        node=node, options=options, key=key, path=path, memory={}, load=load, durable=durable
+    )
+    return open_storage(storage_type, opening)
+
+
+def first_of(work: Work, nodes: Iterable[DataNodeConfig]) -> list[tuple[bytes, bytes | None]]:
+    """Data nodes whose default data is to be written: what they are, and how they are opened."""
+    return [
+        (_dumped(node), None if node.storage_type == "in_memory" else _opened_by(work, node))
+        for node in nodes
+    ]
+
+
+def _definition(target: Callable[..., Any]) -> str | bytes:
+    """The name that leads to a function in any process, else the function itself."""
+    module, name = getattr(target, "__module__", None), getattr(target, "__qualname__", "")
+    found: Any = sys.modules.get(module or "")
+    if found is not None and module != "__main__" and getattr(found, "__spec__", None):
+        for part in name.split("."):
+            found = getattr(found, part, None)
+        if found is target:
+            return f"{module}.{name}"
+    return _dumped(target)
+
+
+def _opened_by(work: Work, node: DataNodeConfig) -> bytes:
+    place = work.instance.places[node.id]
+    path = None if place.path is None else str(place.path)
+    durable = work.config.core.durability is Durability.POWER
+    opening = (node.storage_type, node.options, place.key, path, durable)
+    names_objects = any(ref.target is not None for ref in classes_of([node]))
+    return _dumped(opening) if names_objects else pickle.dumps(opening, 5)
+
+
+def _dumped(value: Any) -> bytes:
+    """A pickle; of what no name leads to, the thing itself."""
+    import cloudpickle
+
+    data: bytes = cloudpickle.dumps(value, 5)
+    return data

@@ -1,0 +1,72 @@
+"""What drives the loop: this thread in development mode, one of its own otherwise."""
+
+from __future__ import annotations
+
+from threading import Thread
+
+from runner.config.model import JobConfig, Mode
+from runner.execution.executor import Executor
+from runner.execution.executors import EXECUTORS
+from runner.execution.executors.development import interruptible
+from runner.execution.orchestrator import Entry, Orchestrator
+
+
+class Engine:
+    """An executor and the loop on it, both made when they are needed.
+
+    Attributes:
+        error: why the loop cannot go on; None: it can.
+    """
+
+    def __init__(self, mode: Mode, job: JobConfig, executor: Executor | None = None) -> None:
+        self.error: BaseException | None = None
+        self._mode = mode
+        self._job = job
+        self._executor = executor
+        self._orchestrator: Orchestrator | None = None
+        self._thread: Thread | None = None
+
+    @property
+    def executor(self) -> Executor:
+        """The executor, and in the background the loop on it."""
+        if self._executor is None:
+            self._executor = EXECUTORS[self._mode](self._job)
+        if self._orchestrator is None:
+            self._orchestrator = Orchestrator(self._executor)
+            if self._mode is not Mode.DEVELOPMENT:
+                self._thread = Thread(target=self._drive, name="runner", daemon=True)
+                self._thread.start()
+        return self._executor
+
+    def run(self, entry: Entry) -> None:
+        """Run a submission: to its end in development mode, in the background otherwise.
+
+        Raises:
+            KeyboardInterrupt: Ctrl-C was pressed in development mode.
+        """
+        assert self._orchestrator is not None, "what is run was prepared"
+        needs_driver = self._orchestrator.add(entry)
+        if self._thread is None and needs_driver:
+            with interruptible():
+                self._orchestrator.run()
+
+    def ask(self, entry: Entry, request: str) -> None:
+        if self._orchestrator is not None:
+            self._orchestrator.ask(entry, request)
+
+    def close(self) -> None:
+        """End everything that was started; what runs is canceled."""
+        if self._orchestrator is not None:
+            self._orchestrator.close()
+        if self._thread is not None:
+            self._thread.join()
+        if self._executor is not None:
+            self._executor.close()
+            self._executor = None
+
+    def _drive(self) -> None:
+        assert self._orchestrator is not None, "the thread is started after it"
+        try:
+            self._orchestrator.run_until_closed()
+        except BaseException as error:  # noqa: BLE001 - it is raised where somebody waits
+            self.error = error

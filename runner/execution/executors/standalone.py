@@ -1,0 +1,640 @@
+"""Jobs on all cores of this machine, in worker processes that are supervised one by one.
+
+    orchestrator          this module                                  process.py
+    submit ──────► calls ──► what a worker has ──► socket ──► run one after the other
+    wait   ◄── outcomes ◄── by call number     ◄── socket ◄── outcomes, some at a time
+                              ▲                     page  ◄── what was begun, what was not sent
+                              └── how it ended  ◄── guardian
+
+A worker is sent as many calls as it can do in `AHEAD` seconds, by what jobs of the same function
+took before, so that it is never idle for want of a message and a long job never waits behind
+others for long. One whose function is new to us travels alone. Where a job takes longer than was
+thought, the calls behind it are taken back and go to another worker.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future
+from operator import is_
+from threading import Lock
+from time import monotonic, time
+from typing import Any, Final
+
+import attrs
+
+from runner.config.model import DataNodeConfig, StartMethod
+from runner.config.references import FunctionRef
+from runner.errors import JobError
+from runner.execution import messages
+from runner.execution.blueprint import Blueprint, Functions, blueprint_of, first_of
+from runner.execution.executor import Source, Work
+from runner.execution.failures import Failure
+from runner.execution.importing import UserCodeError
+from runner.execution.jobs import CANCELED_CODE
+from runner.execution.page import SETTLED
+from runner.execution.process import LOST
+from runner.execution.session import Session
+from runner.execution.steps import classes_of, function_of, write_first_values
+from runner.execution.values import Encoded, EncodedMemory
+from runner.execution.worker import Call, Outcome, Output
+from runner.execution.workers import Event, Lost, Worker, Workers
+
+AHEAD: Final = 0.002
+"""Seconds of work that a worker is sent ahead."""
+MOST_AHEAD: Final = 128
+"""Calls that a worker is sent ahead."""
+LATE: Final = 0.005
+"""Seconds of silence after which a worker is thought to be in a longer job than was expected."""
+OVERHEAD: Final = 10e-6
+"""Seconds that a call takes beside its function."""
+MOST_BLUEPRINTS: Final = 16
+"""Plans that workers remember, so that a scenario which is submitted again is not told again."""
+_LONG: Final = 3600.0  # what a job of an unknown function is taken for
+_NEVER: Final = float("inf")
+
+
+@attrs.define(eq=False)
+class Sent:
+    """A call that a worker has.
+
+    Attributes:
+        call: it.
+        known: its submission.
+        function: by number.
+        seconds: how long it is expected to take.
+        follows: whether it needs the one before it, and is dropped where that fails.
+        timeout: seconds that it may take; None: as many as it wants.
+        deadline: when it has taken too long; None: it may not have begun.
+    """
+
+    call: Call
+    known: Known
+    function: int
+    seconds: float
+    follows: bool
+    timeout: float | None
+    deadline: float | None = None
+
+
+@attrs.define(eq=False)
+class Desk:
+    """What a worker has to do.
+
+    Attributes:
+        worker: it.
+        log: the file of what it prints, below the folder of logs.
+        sent: the calls that it has, by number, in the order in which it runs them.
+        load: seconds that they are expected to take.
+        heard: when it last ended something, or was sent something while it had nothing.
+        entering: the submissions that it was told of and has not entered yet.
+        firsts: who waits for default data that it writes.
+        knows, blueprints: the functions and the blueprints that it was told of.
+        printed: bytes of its log that belong to ended jobs.
+        retires: whether it ends of its own, having been changed by a job.
+        killed: the call for which it is being killed, and what that fails with.
+        withdrawn: the calls that are being taken back, and when that is settled.
+        is_stuck: whether calls were taken back from behind the one that it runs.
+    """
+
+    worker: Worker
+    log: str
+    sent: dict[int, Sent] = attrs.field(factory=dict)
+    load: float = 0.0
+    heard: float = 0.0
+    entering: deque[int] = attrs.field(factory=deque)
+    firsts: deque[Future[Any]] = attrs.field(factory=deque)
+    knows: set[int] = attrs.field(factory=set)
+    blueprints: set[int] = attrs.field(factory=set)
+    printed: int = 0
+    retires: bool = False
+    killed: tuple[int, Failure] | None = None
+    withdrawn: tuple[Sequence[int], float] | None = None
+    is_stuck: bool = False
+
+    @property
+    def is_free(self) -> bool:
+        """Whether it can be sent calls."""
+        return (
+            self.load < AHEAD
+            and len(self.sent) < MOST_AHEAD
+            and not (self.entering or self.is_stuck or self.retires or self.killed)
+        )
+
+
+@attrs.frozen(eq=False)
+class Known:
+    """A submission, prepared for workers.
+
+    Attributes:
+        work: it.
+        blueprint: what its jobs are.
+        memory: the values of its data nodes in memory.
+        readers: how many jobs are still to read one, by key.
+    """
+
+    work: Work
+    blueprint: Blueprint
+    memory: EncodedMemory
+    readers: dict[str, int]
+
+
+class StandaloneExecutor:
+    """Runs jobs in worker processes.
+
+    One thread is in `submit` and `wait`. `enter`, `write_first` and `wake` are for the others; what
+    those two begin is done by the one that waits.
+    """
+
+    def __init__(self, workers: int, start_method: StartMethod = StartMethod.SPAWN) -> None:
+        """Begin to start workers.
+
+        Raises:
+            SetupError: this system cannot have them.
+        """
+        self.start_method = start_method
+        self._workers = Workers(workers, start_method)
+        self._session: Session | None = None
+        self._desks: dict[int, Desk] = {}
+        self._lock = Lock()
+        self._functions = Functions()
+        self._blueprints: deque[tuple[Any, Any, Blueprint]] = deque(maxlen=MOST_BLUEPRINTS)
+        self._numbers = 0
+        self._imported: set[int] = set()
+        self._known: dict[int, Known] = {}
+        self._entering: dict[int, Future[None]] = {}
+        self._broken: dict[int, Failure] = {}
+        self._errands: deque[Callable[[], None]] = deque()
+        self._took: dict[int, float] = {}
+        self._outcomes: list[Outcome] = []
+        self._doomed: set[tuple[int, int]] = set()
+        self._number = 0
+
+    @property
+    def slots(self) -> int:
+        return self._workers.count
+
+    def resize(self, workers: int) -> None:
+        """Have so many workers; before the first submission is entered."""
+        self._workers.resize(workers)
+
+    def enter(self, work: Work) -> None:
+        known = self._prepared(work)
+        entered: Future[None] = Future()
+        self._errands.append(lambda: self._announce(known, entered))
+        self.wake()
+        entered.result()
+
+    def write_first(self, work: Work, nodes: Sequence[DataNodeConfig]) -> None:
+        if not any(_runs_users_code(node) for node in nodes):
+            write_first_values(nodes, work.instance.storages)
+            return
+        written: Future[Sequence[tuple[str, Encoded]]] = Future()
+        request = messages.frame(messages.FIRST, work.full_traceback, first_of(work, nodes))
+        self._errands.append(lambda: self._ask_for_first(request, written))
+        self.wake()
+        assert isinstance(work.memory, EncodedMemory), "values in memory have to be encoded"
+        for node_id, value in written.result():
+            work.memory.put(work.instance.places[node_id].key, value)
+
+    def leave(self, number: int) -> None:
+        known = self._known.pop(number, None)
+        if known is not None:
+            self._broken.pop(number, None)
+            for desk in self._desks.values():
+                self._workers.send(desk.worker, messages.frame(messages.LEAVE, number))
+
+    def submit(self, source: Source) -> None:
+        batches: dict[int, list[Any]] = {}
+        desk = self._freest()
+        while desk is not None:
+            call = source.take()
+            if call is None:
+                break
+            if call.work in self._broken:
+                self._outcomes.append(_failed(call, self._broken[call.work]))
+            else:
+                self._hand(desk, call, source, batches.setdefault(desk.worker.number, []))
+            desk = self._freest()
+        for number, batch in batches.items():
+            self._workers.send(self._desks[number].worker, messages.frame(messages.CALLS, batch))
+
+    def wait(self, timeout: float | None) -> Sequence[Outcome]:
+        while self._errands:
+            self._errands.popleft()()
+        self._furnish()
+        now = monotonic()
+        self._look_after(now)
+        if not self._outcomes:
+            for event in self._workers.wait(self._patience(now, timeout)):
+                self._heed(event)
+        outcomes, self._outcomes = self._outcomes, []
+        return outcomes
+
+    def wake(self) -> None:
+        self._workers.wake()
+
+    def printing(self) -> list[tuple[Call, Output]]:
+        """What runs, and what it has printed so far. For any thread; another may be faster."""
+        found = []
+        for desk in list(self._desks.values()):
+            sent = next(iter(list(desk.sent.values())), None)
+            if sent is not None and self._session is not None:
+                end = self._session.size_of(desk.log)
+                found.append((sent.call, Output(desk.log, desk.printed, end)))
+        return found
+
+    def cancel(self, call: Call) -> None:
+        self._doomed.add((call.work, call.job))
+
+    def close(self) -> None:
+        self._workers.close()
+        for desk in self._desks.values():
+            for waiting in desk.firsts:
+                waiting.cancel()
+        for entered in self._entering.values():
+            entered.cancel()
+
+    # Submissions
+
+    def _prepared(self, work: Work) -> Known:
+        """The submission with its blueprint, which is made once as long as it is the same plan."""
+        assert isinstance(work.memory, EncodedMemory), "values in memory have to be encoded"
+        with self._lock:
+            made = (work.plan, work.instance)
+            found = [each for *of, each in self._blueprints if all(map(is_, of, made))]
+            if not found:
+                self._numbers += 1
+                found.append(blueprint_of(work, self._functions, self._numbers))
+                self._blueprints.append((*made, found[0]))
+        return Known(work, found[0], work.memory, dict(found[0].readers))
+
+    def _announce(self, known: Known, entered: Future[None]) -> None:
+        work = known.work
+        if self._session is None:
+            self._session = work.session
+            work.session.logs.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._workers.preload(sorted(_modules(work)), str(work.session.application_path))
+        self._furnish()
+        self._known[work.number] = known
+        for desk in self._desks.values():
+            self._tell(desk, known)
+        blueprint = known.blueprint
+        is_imported = blueprint.functions <= self._imported and not blueprint.about["classes"]
+        if is_imported or all(desk.load > AHEAD for desk in self._desks.values()):
+            entered.set_result(None)  # of a function that fails later, the jobs fail
+        else:
+            self._entering[work.number] = entered
+
+    def _tell(self, desk: Desk, known: Known) -> None:
+        blueprint, definitions = known.blueprint, self._functions.definitions
+        number = known.work.number
+        told = b""
+        with self._lock:
+            kept = {each.number for _, _, each in self._blueprints}
+        kept |= {each.blueprint.number for each in self._known.values()}
+        for old in desk.blueprints - kept:
+            told += messages.frame(messages.FORGET, old)
+        if blueprint.number not in desk.blueprints:
+            told += messages.frame(messages.LEARN, blueprint.number, blueprint.about)
+        desk.blueprints = (desk.blueprints & kept) | {blueprint.number}
+        new = [(each, definitions[each]) for each in blueprint.functions - desk.knows]
+        full = known.work.full_traceback
+        told += messages.frame(messages.ENTER, number, blueprint.number, new, full)
+        desk.knows |= blueprint.functions
+        desk.entering.append(number)
+        self._workers.send(desk.worker, told)
+
+    def _furnish(self) -> None:
+        """Tell workers that are new what the others know."""
+        if len(self._desks) == len(self._workers.alive) or self._session is None:
+            return
+        for number, worker in self._workers.alive.items():
+            if number not in self._desks:
+                session = self._session
+                log = session.log_of(number)
+                desk = self._desks[number] = Desk(worker, log)
+                request = messages.frame(
+                    messages.SESSION,
+                    str(session.application_path),
+                    str(session.logs / log),
+                    str(session.values),
+                )
+                self._workers.send(worker, request)
+                for known in self._known.values():
+                    if known.work.number not in self._broken:
+                        self._tell(desk, known)
+
+    def _ask_for_first(self, request: bytes, written: Future[Any]) -> None:
+        desk = min(self._desks.values(), key=lambda each: each.load)
+        desk.firsts.append(written)
+        self._workers.send(desk.worker, request)
+
+    # Calls go out
+
+    def _freest(self) -> Desk | None:
+        """The worker that has the least to do, of those that may be sent more."""
+        found, least = None, AHEAD
+        for desk in self._desks.values():
+            if desk.load < least and desk.is_free:
+                found, least = desk, desk.load
+        return found
+
+    def _hand(self, desk: Desk, call: Call, source: Source, batch: list[Any]) -> None:
+        """Put a call, and what can follow it, among what is sent to a worker."""
+        known = self._known[call.work]
+        memory = known.memory
+        following: Call | None = call
+        made: set[str] = set()
+        follows = False
+        while following is not None:
+            call = following
+            function, reads, writes, timeout = known.blueprint.jobs[call.job]
+            values = [
+                messages.HERE if key in made else memory.encoded(key, messages.HERE)
+                for key in reads
+            ]
+            seconds = self._took.get(function, _LONG) if timeout is None else _LONG
+            self._number += 1
+            if not desk.sent:
+                desk.heard = monotonic()
+            sent = Sent(call, known, function, seconds, follows, timeout)
+            if not desk.sent and timeout is not None:
+                sent.deadline = desk.heard + timeout
+            desk.sent[self._number] = sent
+            desk.load += seconds
+            batch.append((self._number, call.work, call.job, follows, values))
+            if desk.load >= AHEAD or len(desk.sent) >= MOST_AHEAD:
+                return
+            made.update(writes)
+            follows = True
+            following = source.follow(call)
+
+    # What comes back
+
+    def _heed(self, event: Event) -> None:
+        desk = self._desks.get(event.worker.number)
+        if isinstance(event, Lost):
+            if desk is not None:
+                self._lose(desk, event)
+            self._workers.forget(event.worker)
+            return
+        if desk is None:
+            return
+        what, *arguments = event.message
+        if what == messages.DID:
+            desk.heard = monotonic()
+            desk.is_stuck = False
+            for outcome in arguments[0]:
+                self._settle(desk, outcome)
+            self._start_clock(desk)
+        elif what == messages.ENTERED:
+            self._entered(desk, *arguments)
+        elif what == messages.FIRST_DONE:
+            _answer(desk.firsts.popleft(), *arguments)
+        elif what == messages.RETIRE:
+            desk.retires = True
+            self._give_back(desk, desk.sent)
+
+    def _entered(self, desk: Desk, number: int, refusal: tuple[str, Any] | None) -> None:
+        desk.entering.popleft()
+        entered = self._entering.pop(number, None)
+        known = self._known.get(number)
+        if refusal is None:
+            if known is not None:
+                self._imported |= known.blueprint.functions
+            if entered is not None:
+                entered.set_result(None)
+            return
+        what, plain = refusal
+        self._break(number, what, messages.failure_from(plain), entered)
+
+    def _break(
+        self, number: int, what: str, failure: Failure, entered: Future[None] | None
+    ) -> None:
+        self._broken[number] = failure
+        if entered is not None:
+            entered.set_exception(UserCodeError(what, failure))
+
+    def _settle(self, desk: Desk, packed: bytes) -> None:
+        number, started, seconds, passed, plain, start, end = messages.unpacked(packed)
+        sent = desk.sent.pop(number, None)
+        if sent is None:  # known from the page, or taken back
+            return
+        desk.load = desk.load - sent.seconds if desk.sent else 0.0
+        call = sent.call
+        if started is None:
+            self._outcomes.append(_returned(call))
+            return
+        took = self._took.get(sent.function)
+        now = seconds + OVERHEAD
+        self._took[sent.function] = now if took is None else 0.7 * took + 0.3 * now
+        desk.printed = end
+        output = Output(desk.log, start, end) if end > start else None
+        failure = None
+        if plain is None:
+            self._keep_values(sent, passed)
+        else:
+            failure = messages.failure_from(plain)
+            self._drop_followers(desk)
+        self._outcomes.append(
+            Outcome(call.work, call.job, started, seconds, failure, desk.worker.slot, output)
+        )
+
+    def _keep_values(self, sent: Sent, passed: Sequence[Encoded]) -> None:
+        known = sent.known
+        memory = known.memory
+        _, reads, writes, _ = known.blueprint.jobs[sent.call.job]
+        for key, value in zip(writes, passed, strict=True):
+            memory.put(key, value)
+        if not known.work.keep:
+            for key in (*reads, *writes):
+                known.readers[key] = left = known.readers.get(key, 1) - (key in reads)
+                if left <= 0:
+                    memory.discard(key)
+
+    def _drop_followers(self, desk: Desk) -> None:
+        """Of a call that failed and was the first: what needs it is not run, and not told."""
+        for number in [*desk.sent]:
+            if not desk.sent[number].follows:
+                return
+            desk.load -= desk.sent.pop(number).seconds
+
+    def _give_back(self, desk: Desk, numbers: Iterable[int]) -> None:
+        for number in list(numbers):
+            sent = desk.sent.pop(number, None)
+            if sent is not None:
+                desk.load = desk.load - sent.seconds if desk.sent else 0.0
+                self._outcomes.append(_returned(sent.call))
+
+    def _start_clock(self, desk: Desk) -> None:
+        for sent in desk.sent.values():
+            if sent.timeout is not None and sent.deadline is None:
+                sent.deadline = desk.heard + sent.timeout
+            return
+
+    # What goes wrong
+
+    def _look_after(self, now: float) -> None:
+        """Act where time has passed: a timeout, a job to be ended, a worker that is late."""
+        for desk in self._desks.values():
+            if desk.withdrawn is not None and desk.withdrawn[1] <= now:
+                self._take_back(desk)
+            if desk.killed is not None or not desk.sent:
+                continue
+            number, sent = next(iter(desk.sent.items()))
+            if sent.deadline is not None and sent.deadline <= now:
+                self._kill(desk, number, _timed_out(sent.timeout))
+            elif _late_at(desk) <= now:
+                self._catch_up(desk, now)
+        if self._doomed:
+            self._end_doomed()
+
+    def _patience(self, now: float, timeout: float | None) -> float | None:
+        times = [now + timeout] if timeout is not None else []
+        for desk in self._desks.values():
+            if desk.withdrawn is not None:
+                times.append(desk.withdrawn[1])
+            if desk.sent and desk.killed is None:
+                deadline = next(iter(desk.sent.values())).deadline
+                times.append(_late_at(desk) if deadline is None else deadline)
+        if self._doomed:
+            times.append(now + SETTLED)
+        soonest = min(times, default=_NEVER)
+        return None if soonest == _NEVER else max(soonest - now, 0.0)
+
+    def _catch_up(self, desk: Desk, now: float) -> None:
+        """Read what a worker has done and not sent, and take back what waits behind the rest."""
+        desk.heard = now
+        for outcome in desk.worker.page.unsent():
+            self._settle(desk, outcome)
+        self._start_clock(desk)
+        begun = desk.worker.page.begun
+        waiting = [number for number in desk.sent if number > begun]
+        if waiting and desk.withdrawn is None:
+            desk.worker.page.forbid(waiting[0], waiting[-1])
+            desk.withdrawn = (waiting, now + SETTLED)
+            desk.is_stuck = True
+
+    def _take_back(self, desk: Desk) -> None:
+        """The calls that were withdrawn and not begun; the last that was may still be told of."""
+        assert desk.withdrawn is not None
+        numbers, _ = desk.withdrawn
+        desk.withdrawn = None
+        begun = desk.worker.page.begun
+        self._give_back(desk, [number for number in numbers if number > begun])
+
+    def _end_doomed(self) -> None:
+        there = {
+            (sent.call.work, sent.call.job): (desk, number)
+            for desk in self._desks.values()
+            for number, sent in desk.sent.items()
+        }
+        for each in list(self._doomed):
+            if each not in there:
+                self._doomed.discard(each)
+            else:
+                desk, number = there[each]
+                if desk.worker.page.begun == number and desk.killed is None:
+                    self._doomed.discard(each)
+                    self._kill(desk, number, _canceled())
+
+    def _kill(self, desk: Desk, number: int, failure: Failure) -> None:
+        desk.killed = (number, failure)
+        self._workers.kill(desk.worker)
+
+    def _lose(self, desk: Desk, lost: Lost) -> None:
+        """A worker has ended: the job that it ran fails, and nothing else does."""
+        del self._desks[desk.worker.number]
+        page = desk.worker.page
+        for outcome in page.unsent():
+            self._settle(desk, outcome)
+        for waiting in desk.firsts:
+            message = f"the worker that was to write default data {lost.how}"
+            waiting.set_exception(JobError(message, code="RUN603"))
+        if desk.entering:
+            self._lose_entering(desk, lost)
+        begun = page.begun
+        if begun in desk.sent:
+            self._blame(desk, begun, lost)
+        self._give_back(desk, desk.sent)
+
+    def _lose_entering(self, desk: Desk, lost: Lost) -> None:
+        number = desk.entering[0]
+        if number in self._known and not self._known[number].blueprint.functions <= self._imported:
+            printed = "" if self._session is None else self._session.end_of(desk.log)
+            message = f"the worker {lost.how}"
+            failure = Failure(code="RUN603", type="", message=message, traceback=printed)
+            what = "the functions cannot be imported"
+            self._break(number, what, failure, self._entering.pop(number, None))
+
+    def _blame(self, desk: Desk, number: int, lost: Lost) -> None:
+        earlier = [each for each in desk.sent if each < number]
+        self._give_back(desk, earlier)
+        sent = desk.sent.pop(number)
+        self._drop_followers(desk)
+        failure = desk.killed[1] if desk.killed and desk.killed[0] == number else _lost(lost)
+        end = self._session.size_of(desk.log) if self._session else 0
+        output = Output(desk.log, desk.printed, end) if end > desk.printed else None
+        seconds = monotonic() - desk.heard
+        call, slot = sent.call, desk.worker.slot
+        self._outcomes.append(
+            Outcome(call.work, call.job, time() - seconds, seconds, failure, slot, output)
+        )
+
+
+def _late_at(desk: Desk) -> float:
+    """When a worker should have said something about the first of several calls."""
+    if len(desk.sent) < 2 or desk.withdrawn is not None:
+        return _NEVER
+    return desk.heard + next(iter(desk.sent.values())).seconds + LATE
+
+
+def _answer(written: Future[Any], refusal: tuple[str, Any] | None, values: Any) -> None:
+    if refusal is None:
+        written.set_result(values)
+        return
+    what, plain = refusal
+    failure = messages.failure_from(plain)
+    if what:
+        written.set_exception(UserCodeError(what, failure))
+    else:
+        written.set_exception(JobError(failure.message, code=failure.code, hint=failure.hint))
+
+
+def _runs_users_code(node: DataNodeConfig) -> bool:
+    return isinstance(node.default_data, FunctionRef) or any(classes_of([node]))
+
+
+def _modules(work: Work) -> set[str]:
+    """The modules of a submission's functions, as far as names tell."""
+    refs = [function_of(job.task) for job in work.plan.jobs]
+    return {ref.name.rpartition(".")[0] for ref in refs if ref.target is None}
+
+
+def _returned(call: Call) -> Outcome:
+    return Outcome(call.work, call.job, 0.0, 0.0, returned=True)
+
+
+def _failed(call: Call, failure: Failure) -> Outcome:
+    return Outcome(call.work, call.job, time(), 0.0, failure)
+
+
+def _canceled() -> Failure:
+    return Failure(code=CANCELED_CODE, type="", message="it was stopped while it ran")
+
+
+def _timed_out(seconds: float | None) -> Failure:
+    return Failure(code="RUN602", type="TaskTimeout", message=f"took longer than {seconds:g} s")
+
+
+def _lost(lost: Lost) -> Failure:
+    if lost.status == LOST:
+        message = "it closed the descriptors of its worker"
+        return Failure(code="RUN603", type="", message=message)
+    hint = None
+    if lost.status == -signal.SIGKILL:
+        hint = "was it out of memory? the kernel kills a process then, and says so in its log"
+    return Failure(code="RUN603", type="", message=f"its worker {lost.how}", hint=hint)

@@ -1,0 +1,106 @@
+"""A scenario with its data nodes opened: which files they are, and what reads and writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from datetime import datetime
+from os.path import realpath
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from runner.config.model import Config, CoreConfig, DataNodeConfig, Durability, Frequency
+from runner.data.files import remove_strays
+from runner.data.storage import Opening, Storage
+from runner.data.storages import STORAGES, open_storage
+from runner.execution.importing import load
+from runner.store.places import Place, cycle_of, place_of
+
+
+@attrs.frozen(kw_only=True)
+class Instance:
+    """A scenario with data nodes of its own.
+
+    Attributes:
+        name: the scenario's.
+        places: its data nodes by id.
+        files: those of them that are files.
+        storages: what reads and writes them, by id.
+    """
+
+    name: str
+    places: Mapping[str, Place]
+    files: Mapping[str, Place]
+    storages: Mapping[str, Storage]
+
+
+def storage_folder(config: Config) -> Path:
+    return config.application_path / config.core.storage_folder
+
+
+def open_instance(
+    config: Config,
+    name: str,
+    created: datetime,
+    nodes: Iterable[DataNodeConfig],
+    *,
+    frequency: Frequency | None,
+    memory: MutableMapping[str, Any],
+) -> Instance:
+    """Open the data nodes of a scenario; nothing is read, written or made.
+
+    Args:
+        config: the config.
+        name: of the scenario.
+        created: when it was made; says which cycle it belongs to.
+        nodes: its data nodes.
+        frequency: of its scenario config.
+        memory: where in_memory values live.
+    """
+    places = {
+        node.id: place_of(
+            node,
+            scenario=name,
+            cycle=None if frequency is None else cycle_of(frequency, created),
+            storage_folder=storage_folder(config),
+            application_path=config.application_path,
+        )
+        for node in nodes
+    }
+    storages = {
+        node.id: _open(node, places[node.id], config.core, memory)
+        for node in nodes
+        if node.storage_type in STORAGES
+    }
+    files = {node_id: place for node_id, place in places.items() if place.path is not None}
+    return Instance(name=name, places=places, files=files, storages=storages)
+
+
+def remove_leftovers(instance: Instance) -> None:
+    """Remove the temporary files that dead processes left beside those of the data nodes."""
+    for folder in set(_folders(instance.files.values())):
+        remove_strays(folder)
+
+
+def _folders(places: Iterable[Place]) -> Iterator[Path]:
+    for place in places:
+        if place.path is not None:
+            yield place.path.parent
+            if place.is_users and place.path.is_symlink():  # its target is replaced, not the link
+                yield Path(realpath(place.path)).parent
+
+
+def _open(
+    node: DataNodeConfig, place: Place, core: CoreConfig, memory: MutableMapping[str, Any]
+) -> Storage:
+    opening = Opening(
+        node=node.id,
+        options=node.options,
+        key=place.key,
+        path=place.path,
+        memory=memory,
+        load=load,
+        durable=core.durability is Durability.POWER,
+    )
+    return open_storage(node.storage_type, opening)

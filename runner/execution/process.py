@@ -1,0 +1,385 @@
+"""A worker: a process of the standalone mode that runs the jobs it is sent, one by one.
+
+It is started with a socket to the runner as descriptor 3 and the page that both share as 4. It
+ends when the socket does.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import fcntl
+import os
+import pickle
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from time import perf_counter
+from typing import Any, ClassVar, Final, NoReturn
+
+import attrs
+
+from runner.config.model import DataNodeConfig
+from runner.data.locate import culprit
+from runner.data.storage import Storage, no_value, read_failed, reason, write_failed
+from runner.errors import JobError
+from runner.execution import messages
+from runner.execution.blueprint import function_from, storage_from
+from runner.execution.failures import Failure, failure_of, import_failure
+from runner.execution.housekeeping import Housekeeping
+from runner.execution.importing import UserCodeError
+from runner.execution.page import Page
+from runner.execution.steps import import_classes, write_first_values
+from runner.execution.values import Encoded, NewFiles, decode, encode, serialise
+from runner.execution.worker import Call, Outcome, Step, run_job
+
+LOST: Final = 79
+"""The exit code of a worker whose descriptors a job has closed."""
+SENT_EVERY: Final = 0.001
+"""Seconds for which outcomes are kept back, so that several travel together."""
+
+_HIGH: Final = 200  # descriptors that a job which closes some of its own is unlikely to meet
+
+
+@attrs.define(eq=False)
+class Passed:
+    """A data node in memory, of one job: its value came with the call, or goes with the outcome."""
+
+    sure: ClassVar[bool] = True
+
+    node: str
+    value: Encoded
+    new_file: Callable[[], str]
+
+    def exists(self) -> bool:
+        return True
+
+    def read(self) -> Any:
+        try:
+            return decode(self.value)
+        except Exception as error:  # the user's classes raise anything
+            raise read_failed(self.node, "its value", reason(error)) from error
+
+    def stage(self, value: Any) -> Passed:
+        try:
+            self.value = encode(value, self.new_file)
+        except OSError as error:
+            raise write_failed(self.node, "its value", reason(error)) from error
+        except Exception as error:  # the user's __reduce__ raises anything
+            raise _not_picklable(self.node, value, error) from error
+        return self
+
+    def commit(self) -> None:
+        """It goes with the outcome."""
+
+    def discard(self) -> None:
+        """Nothing was left but a file, which goes with the run."""
+
+
+@attrs.define(eq=False)
+class Absent:
+    """A data node in memory that nobody has written."""
+
+    node: str
+
+    def exists(self) -> bool:
+        return False
+
+    def read(self) -> Any:
+        hint = "an in_memory data node keeps its value as long as the run"
+        raise no_value(self.node, "nothing was written in this run", hint)
+
+    def stage(self, value: Any) -> Any:  # noqa: ARG002 - a storage's
+        raise AssertionError(f"{self.node} is an input")
+
+
+@attrs.frozen(eq=False)
+class Entered:
+    """A submission whose functions are imported.
+
+    Attributes:
+        jobs: of each its task, its function's number, the places of its inputs and outputs.
+        ids: of the data nodes, by place.
+        storages: None where it is in memory.
+    """
+
+    jobs: Sequence[tuple[str, int, Sequence[int], Sequence[int]]]
+    ids: Sequence[str]
+    storages: Sequence[Storage | None]
+    full_traceback: bool = False
+
+
+class Worker:
+    """What the process knows, and what it does with each message."""
+
+    def __init__(self, socket: int, page: int) -> None:
+        self._socket = _moved(socket)
+        self._page = Page(page)
+        os.close(page)
+        self._pid = os.getpid()
+        self._works: dict[int, Entered] = {}
+        self._blueprints: dict[int, dict[str, Any]] = {}
+        self._functions: dict[int, Callable[..., Any]] = {}
+        self._outcomes: list[bytes] = []
+        self._sent = 0.0
+        self._new_file = NewFiles("")
+        self._log = 1
+        self._printed = 0
+        self._housekeeping: Housekeeping | None = None
+
+    def live(self) -> NoReturn:
+        """Do what is said until nobody says any more."""
+        received = bytearray()
+        does: dict[int, Callable[..., None]] = {
+            messages.SESSION: self._open_session,
+            messages.LEARN: self._learn,
+            messages.ENTER: self._enter,
+            messages.FORGET: self._forget,
+            messages.FIRST: self._write_first,
+            messages.CALLS: self._run,
+            messages.LEAVE: self._leave,
+        }
+        while True:
+            for what, *arguments in messages.frames(received):
+                does[what](*arguments)
+            try:
+                data = os.read(self._socket, 1 << 20)
+            except OSError:
+                os._exit(LOST)
+            if not data:
+                os._exit(0)
+            received += data
+
+    def _open_session(self, application_path: str, log: str, values: str) -> None:
+        sys.path.insert(0, application_path)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+        descriptor = os.open(log, flags, 0o600)
+        os.dup2(descriptor, 1)
+        os.dup2(descriptor, 2)
+        os.close(descriptor)
+        self._log = _copied(1)
+        for stream in (sys.stdout, sys.stderr):
+            stream.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]  # it is a TextIOWrapper
+        _buffer_lines_in_c()
+        faulthandler.enable(self._log)
+        self._new_file = NewFiles(values)
+        self._housekeeping = Housekeeping()
+
+    def _learn(self, number: int, about: dict[str, Any]) -> None:
+        self._blueprints[number] = about
+
+    def _enter(
+        self,
+        work: int,
+        blueprint: int,
+        functions: Iterable[tuple[int, Any]],
+        full: bool,  # noqa: FBT001 - as it arrives
+    ) -> None:
+        try:
+            for number, definition in functions:
+                self._functions[number] = function_from(definition)
+            self._works[work] = self._entered(self._blueprints[blueprint], full=full)
+        except UserCodeError as error:
+            self._say(messages.ENTERED, work, _told(error, full=full))
+            return
+        except BaseException as error:  # noqa: BLE001 - what is unpickled is the user's, and raises anything
+            failure = import_failure(error, "RUN301", full=full)
+            told = ("what was given in Python cannot be made", messages.plain_failure(failure))
+            self._say(messages.ENTERED, work, told)
+            return
+        self._flush_streams()
+        self._printed = self._end_of_log()
+        if self._housekeeping:
+            self._housekeeping.remember()
+        self._say(messages.ENTERED, work, None)
+
+    def _entered(self, about: dict[str, Any], *, full: bool) -> Entered:
+        entered = about.get("entered")
+        if entered is None:
+            nodes = about["nodes"]
+            storages = [None if by is None else storage_from(node, by) for node, by in nodes]
+            for name in about["classes"]:
+                function_from(name)
+            entered = about["entered"] = Entered(
+                about["jobs"], [node for node, _ in nodes], storages
+            )
+        return attrs.evolve(entered, full_traceback=full)
+
+    def _write_first(self, full: bool, nodes: Iterable[tuple[bytes, bytes | None]]) -> None:  # noqa: FBT001 - as it arrives
+        configs: list[DataNodeConfig] = []
+        storages: dict[str, Storage] = {}
+        for dumped, opened_by in nodes:
+            config: DataNodeConfig = pickle.loads(dumped)
+            configs.append(config)
+            if opened_by is None:
+                storages[config.id] = Passed(config.id, None, self._new_file)
+            else:
+                storages[config.id] = storage_from(config.id, opened_by)
+        try:
+            import_classes(configs)
+            write_first_values(configs, storages)
+        except UserCodeError as error:
+            self._say(messages.FIRST_DONE, _told(error, full=full), ())
+        except BaseException as error:  # noqa: BLE001 - whatever it is, the runner tells it
+            failure = failure_of(error, full=full)
+            self._say(messages.FIRST_DONE, ("", messages.plain_failure(failure)), ())
+        else:
+            passed = [(each.node, each.value) for each in storages.values() if type(each) is Passed]
+            self._say(messages.FIRST_DONE, None, passed)
+
+    def _leave(self, work: int) -> None:
+        self._works.pop(work, None)
+
+    def _forget(self, number: int) -> None:
+        self._blueprints.pop(number, None)
+
+    def _run(self, calls: Sequence[tuple[int, int, int, bool, Sequence[Encoded]]]) -> None:
+        made: dict[int, Encoded] = {}
+        went_well = True
+        is_alone = len(calls) == 1
+        for number, work, job, follows, values in calls:
+            if follows and not went_well:
+                continue
+            if not self._page.begin(number):
+                self._keep(messages.packed((number, None, 0.0, None, None, 0, 0)))
+                went_well = False
+                continue
+            outcome, passed = self._run_one(Call(work, job), self._works[work], values, made)
+            went_well = outcome.failure is None
+            self._note(number, outcome, passed)
+            is_long = outcome.seconds > SENT_EVERY
+            if is_long or is_alone:
+                self._send()
+            tidied = self._housekeeping is None or self._housekeeping.tidy(thoroughly=is_long)
+            if not tidied:
+                self._retire()
+            if perf_counter() - self._sent > SENT_EVERY:
+                self._send()
+        self._send()
+        if self._housekeeping and not self._housekeeping.tidy(thoroughly=True):
+            self._retire()
+
+    def _run_one(
+        self, call: Call, entered: Entered, values: Sequence[Encoded], made: dict[int, Encoded]
+    ) -> tuple[Outcome, tuple[Encoded, ...]]:
+        task, function, reads, writes = entered.jobs[call.job]
+        storages, ids, new_file = entered.storages, entered.ids, self._new_file
+        given = iter(values)
+        inputs: list[Storage] = []
+        for place in reads:
+            storage = storages[place]
+            if storage is None:
+                value = next(given)
+                if value == messages.HERE:
+                    value = made.get(place, messages.HERE)
+                if value == messages.HERE:
+                    storage = Absent(ids[place])
+                else:
+                    storage = Passed(ids[place], value, new_file)
+            inputs.append(storage)
+        outputs = [storages[place] or Passed(ids[place], None, new_file) for place in writes]
+        step = Step(task, self._functions[function], inputs, outputs)
+        outcome = run_job(call, step, full_traceback=entered.full_traceback)
+        if os.getpid() != self._pid:  # the job has forked, and this is the child
+            os._exit(0)
+        if outcome.failure is not None:
+            return outcome, ()
+        passed = []
+        for place, storage in zip(writes, outputs, strict=True):
+            if type(storage) is Passed:
+                made[place] = storage.value
+                passed.append(storage.value)
+        return outcome, tuple(passed)
+
+    def _note(self, number: int, outcome: Outcome, passed: tuple[Encoded, ...]) -> None:
+        failure = None if outcome.failure is None else messages.plain_failure(outcome.failure)
+        self._flush_streams()
+        start, end = self._printed, self._end_of_log()
+        self._printed = end
+        self._keep(
+            messages.packed((number, outcome.started, outcome.seconds, passed, failure, start, end))
+        )
+
+    def _keep(self, outcome: bytes) -> None:
+        if not self._page.keep(outcome):
+            self._send()
+            self._page.keep(outcome)
+        self._outcomes.append(outcome)
+
+    def _send(self) -> None:
+        if self._outcomes:
+            self._say(messages.DID, self._outcomes)
+            self._outcomes = []
+            self._page.forget()
+        self._sent = perf_counter()
+
+    def _retire(self) -> NoReturn:
+        self._send()
+        self._say(messages.RETIRE)
+        os._exit(0)
+
+    def _say(self, *message: Any) -> None:
+        data = memoryview(messages.frame(*message))
+        try:
+            while data:
+                data = data[os.write(self._socket, data) :]
+        except OSError:
+            os._exit(LOST)
+
+    def _end_of_log(self) -> int:
+        try:
+            return os.lseek(self._log, 0, os.SEEK_CUR)
+        except OSError:  # a job has closed it
+            return self._printed
+
+    def _flush_streams(self) -> None:
+        try:
+            sys.stdout.flush()
+            sys.stderr.flush()
+        except (OSError, ValueError, AttributeError):  # a job has closed or replaced them
+            return
+
+
+def serve() -> NoReturn:
+    """Be a worker, on the descriptors 3 and 4."""
+    Worker(3, 4).live()
+
+
+def _moved(descriptor: int) -> int:
+    copy = _copied(descriptor)
+    os.close(descriptor)
+    return copy
+
+
+def _copied(descriptor: int) -> int:
+    """A copy that programs which the job starts do not get."""
+    return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, _HIGH)
+
+
+def _buffer_lines_in_c() -> None:
+    """Let what C code prints be written line by line, as Python's is: a job owns what it printed.
+
+    Where the C library has no `stdout` of that name, its output may be told of a later job.
+    """
+    import ctypes
+
+    try:
+        library = ctypes.CDLL(None)
+        stdout = ctypes.c_void_p.in_dll(library, "stdout")
+        library.setvbuf(stdout, None, 1, 0)  # _IOLBF
+    except (OSError, ValueError, AttributeError):
+        return
+
+
+def _told(error: UserCodeError, *, full: bool) -> tuple[str, tuple[Any, ...]]:
+    failure: Failure = error.failure
+    if full and error.__cause__ is not None:
+        failure = import_failure(error.__cause__, failure.code, full=True)
+    return error.what, messages.plain_failure(failure)
+
+
+def _not_picklable(node: str, value: Any, error: Exception) -> JobError:
+    path, part = culprit(value, serialise)
+    return JobError(
+        f"data node `{node}` cannot be written: `{path}` is a `{type(part).__name__}`, "
+        f"which does not pickle: {reason(error)}",
+        code="RUN606",
+    )

@@ -1,0 +1,81 @@
+"""Where what belongs to one runner process is kept, apart from what belongs to another."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import MutableMapping
+from pathlib import Path
+from typing import Any, Final
+
+import attrs
+
+from runner.config.model import Config, Mode
+from runner.execution.instance import storage_folder
+from runner.execution.values import EncodedMemory, own_folder, remove_stale, remove_values
+
+_MOST_READ: Final = 4096
+_numbers: Final = itertools.count(1)
+
+
+@attrs.frozen
+class Session:
+    """A process that runs submissions, and its places in the storage folder.
+
+    Attributes:
+        name: of the session; no two have the same.
+        application_path: where functions are imported from.
+        logs: the folder of what workers print.
+        values: the folder of large values in memory.
+    """
+
+    name: str
+    application_path: Path
+    logs: Path
+    values: Path
+
+    def log_of(self, worker: int) -> str:
+        """The file, below `logs`, of what a worker prints."""
+        return f"{self.name}-{worker}.log"
+
+    def size_of(self, log: str) -> int:
+        """Bytes that are in a log; 0 where it is not there."""
+        try:
+            return (self.logs / log).stat().st_size
+        except OSError:
+            return 0
+
+    def end_of(self, log: str) -> str:
+        """The last of what is in a log; nothing where it is not there."""
+        try:
+            with (self.logs / log).open("rb") as file:
+                file.seek(max(self.size_of(log) - _MOST_READ, 0))
+                return file.read().decode(errors="backslashreplace")
+        except OSError:
+            return ""
+
+
+def session_of(config: Config) -> Session:
+    """A new session of this process; nothing is made."""
+    storage = storage_folder(config).absolute()
+    values = Path(f"{own_folder(str(storage / 'values'))}-{next(_numbers)}")
+    application_path = config.application_path.absolute()
+    return Session(values.name, application_path, storage / "logs", values)
+
+
+def memory_of(mode: Mode, session: Session) -> MutableMapping[str, Any]:
+    """Where the values of data nodes in memory are: encoded, where other processes need them.
+
+    What dead processes left of theirs is removed.
+    """
+    if mode is Mode.DEVELOPMENT:
+        return {}
+    remove_stale(str(session.values.parent))
+    return EncodedMemory(str(session.values))
+
+
+def remove_remains(session: Session) -> None:
+    """Remove what nobody needs when its workers have ended: values, and empty logs."""
+    remove_values(str(session.values))
+    for log in session.logs.glob(f"{session.name}-*.log"):
+        if not log.stat().st_size:
+            log.unlink()
