@@ -11,10 +11,7 @@ import attrs
 
 from runner.config.model import DataNodeConfig, Durability
 from runner.config.references import FunctionRef
-from runner.data.storage import Opening, Storage
-from runner.data.storages import open_storage
 from runner.execution.executor import Work
-from runner.execution.importing import load
 from runner.execution.steps import classes_of, function_of
 
 
@@ -94,28 +91,6 @@ def blueprint_of(work: Work, functions: Functions, number: int) -> Blueprint:
     classes = [ref.name for ref in classes_of(work.plan.data_nodes.values()) if ref.target is None]
     about = {"nodes": nodes, "jobs": told, "classes": classes}
     return Blueprint(number, about, frozenset(job[0] for job in jobs), jobs, readers)
-
-
-def function_from(definition: str | bytes) -> Callable[..., Any]:
-    """The function of a definition.
-
-    Raises:
-        UserCodeError: it cannot be imported.
-    """
-    if isinstance(definition, str):
-        function: Callable[..., Any] = load(FunctionRef(definition))
-        return function
-    given: Callable[..., Any] = pickle.loads(definition)
-    return given
-
-
-def storage_from(node: str, opened_by: bytes) -> Storage:
-    """The storage of a data node that is not in memory."""
-    storage_type, options, key, path, durable = pickle.loads(opened_by)
-    opening = Opening(
-        node=node, options=options, key=key, path=path, memory={}, load=load, durable=durable
-    )
-    return open_storage(storage_type, opening)
 
 
 def first_of(work: Work, nodes: Iterable[DataNodeConfig]) -> list[tuple[bytes, bytes | None]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from threading import Thread
 
 from runner.config.model import JobConfig, Mode
+from runner.errors import UsageError
 from runner.execution.executor import Executor
 from runner.execution.executors import EXECUTORS
 from runner.execution.executors.development import interruptible
@@ -25,10 +26,20 @@ class Engine:
         self._executor = executor
         self._orchestrator: Orchestrator | None = None
         self._thread: Thread | None = None
+        self._is_closed = False
 
     @property
     def executor(self) -> Executor:
-        """The executor, and in the background the loop on it."""
+        """The executor, and in the background the loop on it.
+
+        Raises:
+            UsageError: it is closed.
+            RunnerError: the loop could not go on.
+        """
+        if self.error is not None:
+            raise self.error
+        if self._is_closed:
+            raise UsageError("the core is closed")
         if self._executor is None:
             self._executor = EXECUTORS[self._mode](self._job)
         if self._orchestrator is None:
@@ -56,6 +67,7 @@ class Engine:
 
     def close(self) -> None:
         """End everything that was started; what runs is canceled."""
+        self._is_closed = True
         if self._orchestrator is not None:
             self._orchestrator.close()
         if self._thread is not None:

@@ -17,17 +17,15 @@ from typing import Any, ClassVar, Final, NoReturn
 
 import attrs
 
-from runner.config.model import DataNodeConfig
 from runner.data.locate import culprit
 from runner.data.storage import Storage, no_value, read_failed, reason, write_failed
 from runner.errors import JobError
 from runner.execution import messages
-from runner.execution.blueprint import function_from, storage_from
+from runner.execution.definitions import function_from, storage_from
 from runner.execution.failures import Failure, failure_of, import_failure
 from runner.execution.housekeeping import Housekeeping
 from runner.execution.importing import UserCodeError
 from runner.execution.page import Page
-from runner.execution.steps import import_classes, write_first_values
 from runner.execution.values import Encoded, NewFiles, decode, encode, serialise
 from runner.execution.worker import Call, Outcome, Step, run_job
 
@@ -204,6 +202,10 @@ class Worker:
         return attrs.evolve(entered, full_traceback=full)
 
     def _write_first(self, full: bool, nodes: Iterable[tuple[bytes, bytes | None]]) -> None:  # noqa: FBT001 - as it arrives
+        # Most workers never do this, and the config takes as long to import as all the rest.
+        from runner.config.model import DataNodeConfig
+        from runner.execution.steps import import_classes, write_first_values
+
         configs: list[DataNodeConfig] = []
         storages: dict[str, Storage] = {}
         for dumped, opened_by in nodes:

@@ -103,6 +103,7 @@ class Workers:
         self._forks = start_method is StartMethod.FORKSERVER
         self._preload: tuple[Sequence[str], str] | None = None
         self._number = 0
+        self._is_closed = False
         self._failures = 0
         self._why = ""
         self._poll = select.poll()
@@ -181,11 +182,16 @@ class Workers:
 
     def wake(self) -> None:
         """End a wait. For any thread, and for signal handlers."""
+        if self._is_closed:
+            return
         with suppress(OSError):  # full: it will end
             os.write(self._waking, b"!")
 
     def close(self) -> None:
         """End all workers, everything that they started, and the guardian."""
+        if self._is_closed:
+            return
+        self._is_closed = True
         self._guard.close()
         for worker in list(self.alive.values()):
             self.forget(worker)

@@ -21,13 +21,13 @@ from concurrent.futures import Future
 from operator import is_
 from threading import Lock
 from time import monotonic, time
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import attrs
 
 from runner.config.model import DataNodeConfig, StartMethod
 from runner.config.references import FunctionRef
-from runner.errors import JobError
+from runner.errors import JobError, SetupError
 from runner.execution import messages
 from runner.execution.blueprint import Blueprint, Functions, blueprint_of, first_of
 from runner.execution.executor import Source, Work
@@ -54,6 +54,8 @@ MOST_BLUEPRINTS: Final = 16
 """Plans that workers remember, so that a scenario which is submitted again is not told again."""
 _LONG: Final = 3600.0  # what a job of an unknown function is taken for
 _NEVER: Final = float("inf")
+
+_T = TypeVar("_T")
 
 
 @attrs.define(eq=False)
@@ -167,8 +169,11 @@ class StandaloneExecutor:
         self._entering: dict[int, Future[None]] = {}
         self._broken: dict[int, Failure] = {}
         self._errands: deque[Callable[[], None]] = deque()
+        self._asked: set[Future[Any]] = set()
+        self._error: BaseException | None = None
         self._took: dict[int, float] = {}
         self._outcomes: list[Outcome] = []
+        self._holders: dict[str, int] = {}
         self._doomed: set[tuple[int, int]] = set()
         self._number = 0
 
@@ -183,9 +188,7 @@ class StandaloneExecutor:
     def enter(self, work: Work) -> None:
         known = self._prepared(work)
         entered: Future[None] = Future()
-        self._errands.append(lambda: self._announce(known, entered))
-        self.wake()
-        entered.result()
+        self._ask(entered, lambda: self._announce(known, entered))
 
     def write_first(self, work: Work, nodes: Sequence[DataNodeConfig]) -> None:
         if not any(_runs_users_code(node) for node in nodes):
@@ -193,10 +196,9 @@ class StandaloneExecutor:
             return
         written: Future[Sequence[tuple[str, Encoded]]] = Future()
         request = messages.frame(messages.FIRST, work.full_traceback, first_of(work, nodes))
-        self._errands.append(lambda: self._ask_for_first(request, written))
-        self.wake()
+        values = self._ask(written, lambda: self._ask_for_first(request, written))
         assert isinstance(work.memory, EncodedMemory), "values in memory have to be encoded"
-        for node_id, value in written.result():
+        for node_id, value in values:
             work.memory.put(work.instance.places[node_id].key, value)
 
     def leave(self, number: int) -> None:
@@ -216,12 +218,20 @@ class StandaloneExecutor:
             if call.work in self._broken:
                 self._outcomes.append(_failed(call, self._broken[call.work]))
             else:
+                desk = self._holder_of_inputs(call) or desk
                 self._hand(desk, call, source, batches.setdefault(desk.worker.number, []))
             desk = self._freest()
         for number, batch in batches.items():
             self._workers.send(self._desks[number].worker, messages.frame(messages.CALLS, batch))
 
     def wait(self, timeout: float | None) -> Sequence[Outcome]:
+        try:
+            return self._wait(timeout)
+        except BaseException as error:
+            self._give_up(error)
+            raise
+
+    def _wait(self, timeout: float | None) -> Sequence[Outcome]:
         while self._errands:
             self._errands.popleft()()
         self._furnish()
@@ -250,12 +260,29 @@ class StandaloneExecutor:
         self._doomed.add((call.work, call.job))
 
     def close(self) -> None:
+        self._give_up(SetupError("the workers have been ended"))
         self._workers.close()
-        for desk in self._desks.values():
-            for waiting in desk.firsts:
-                waiting.cancel()
-        for entered in self._entering.values():
-            entered.cancel()
+
+    # Other threads
+
+    def _ask(self, answer: Future[_T], errand: Callable[[], None]) -> _T:
+        """Have something done by the thread that waits, and wait for the answer."""
+        self._asked.add(answer)
+        try:
+            if self._error is not None:
+                raise self._error
+            self._errands.append(errand)
+            self.wake()
+            return answer.result()
+        finally:
+            self._asked.discard(answer)
+
+    def _give_up(self, error: BaseException) -> None:
+        """Nobody will wait any more: let no other thread wait for an answer."""
+        self._error = self._error or error
+        for answer in list(self._asked):
+            if not answer.done():
+                answer.set_exception(self._error)
 
     # Submissions
 
@@ -341,6 +368,16 @@ class StandaloneExecutor:
             if desk.load < least and desk.is_free:
                 found, least = desk, desk.load
         return found
+
+    def _holder_of_inputs(self, call: Call) -> Desk | None:
+        """The free worker that wrote the large values which a job reads."""
+        if self._holders:
+            known = self._known[call.work]
+            for key in known.blueprint.jobs[call.job][1]:
+                desk = self._desks.get(self._holders.get(key, 0))
+                if desk is not None and desk.is_free:
+                    return desk
+        return None
 
     def _hand(self, desk: Desk, call: Call, source: Source, batch: list[Any]) -> None:
         """Put a call, and what can follow it, among what is sent to a worker."""
@@ -435,7 +472,7 @@ class StandaloneExecutor:
         output = Output(desk.log, start, end) if end > start else None
         failure = None
         if plain is None:
-            self._keep_values(sent, passed)
+            self._keep_values(desk, sent, passed)
         else:
             failure = messages.failure_from(plain)
             self._drop_followers(desk)
@@ -443,17 +480,20 @@ class StandaloneExecutor:
             Outcome(call.work, call.job, started, seconds, failure, desk.worker.slot, output)
         )
 
-    def _keep_values(self, sent: Sent, passed: Sequence[Encoded]) -> None:
+    def _keep_values(self, desk: Desk, sent: Sent, passed: Sequence[Encoded]) -> None:
         known = sent.known
         memory = known.memory
         _, reads, writes, _ = known.blueprint.jobs[sent.call.job]
         for key, value in zip(writes, passed, strict=True):
             memory.put(key, value)
+            if type(value) is tuple:  # in a file, whose pages that worker has
+                self._holders[key] = desk.worker.number
         if not known.work.keep:
             for key in (*reads, *writes):
                 known.readers[key] = left = known.readers.get(key, 1) - (key in reads)
                 if left <= 0:
                     memory.discard(key)
+                    self._holders.pop(key, None)
 
     def _drop_followers(self, desk: Desk) -> None:
         """Of a call that failed and was the first: what needs it is not run, and not told."""

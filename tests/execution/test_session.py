@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from runner.config.model import Config, CoreConfig, Mode
+from runner.execution.session import Session, memory_of, remove_remains, session_of
+from runner.execution.values import EncodedMemory
+
+
+def config_in(folder: Path) -> Config:
+    return Config(core=CoreConfig(storage_folder="kept"), application_path=folder)
+
+
+def test_where_a_session_keeps_things(tmp_path: Path) -> None:
+    session = session_of(config_in(tmp_path))
+
+    assert session.application_path == tmp_path
+    assert session.logs == tmp_path / "kept" / "logs"
+    assert session.values == tmp_path / "kept" / "values" / session.name
+    assert not (tmp_path / "kept").exists()
+
+
+def test_no_two_sessions_share_anything(tmp_path: Path) -> None:
+    one, other = session_of(config_in(tmp_path)), session_of(config_in(tmp_path))
+
+    assert one.name != other.name
+    assert one.log_of(1) != other.log_of(1) != other.log_of(2)
+
+
+def test_a_log_and_its_end(tmp_path: Path) -> None:
+    session = Session("s", tmp_path, tmp_path, tmp_path)
+    (tmp_path / session.log_of(1)).write_bytes(b"x" * 5000 + b"the end \xff\n")
+
+    assert session.size_of(session.log_of(1)) == 5010
+    assert session.end_of(session.log_of(1)).endswith("xthe end \\xff\n")
+    assert len(session.end_of(session.log_of(1))) < 5000
+
+
+def test_a_log_that_is_not_there(tmp_path: Path) -> None:
+    session = Session("s", tmp_path, tmp_path, tmp_path)
+
+    assert session.size_of("gone.log") == 0
+    assert session.end_of("gone.log") == ""
+
+
+def test_values_of_other_processes_are_encoded(tmp_path: Path) -> None:
+    session = session_of(config_in(tmp_path))
+
+    assert memory_of(Mode.DEVELOPMENT, session) == {}
+    assert isinstance(memory_of(Mode.STANDALONE, session), EncodedMemory)
+
+
+def test_what_a_dead_session_left_is_removed(tmp_path: Path) -> None:
+    session = session_of(config_in(tmp_path))
+    host = session.name.split("-")[0]
+    dead = session.values.parent / f"{host}-4194304-77-1"
+    session.values.mkdir(parents=True)
+    dead.mkdir()
+    (dead / "1-1").touch()
+
+    memory_of(Mode.STANDALONE, session)
+
+    assert list(session.values.parent.iterdir()) == [session.values]
+
+
+def test_what_remains_of_a_session(tmp_path: Path) -> None:
+    session = session_of(config_in(tmp_path))
+    session.values.mkdir(parents=True)
+    (session.values / "orphan").touch()
+    session.logs.mkdir()
+    (session.logs / session.log_of(1)).touch()
+    (session.logs / session.log_of(2)).write_text("said", encoding="utf-8")
+    (session.logs / "another-1.log").touch()
+
+    remove_remains(session)
+
+    left = sorted(path.name for path in session.logs.iterdir())
+    assert left == sorted([session.log_of(2), "another-1.log"])
+    assert not session.values.exists()
