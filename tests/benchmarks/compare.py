@@ -4,9 +4,12 @@
 
 A side is one way to do a case's work. After a round that does not count, each side is measured in
 each of five rounds, one after the other (A B A B ...), each time in a process of its own, so that
-nobody finds memory or caches warm. A ratio is that of the medians. All sides have the same
-interpreter, environment, file system and garbage collector, and bytecode that the round that does
-not count has compiled, as pip does it. Sides that do the same work must come to the same answer.
+nobody finds memory or caches warm. A ratio is that of the medians, ours and the best other one's.
+All sides have the same interpreter, environment, file system and garbage collector, and bytecode
+that the round that does not count has compiled, as pip does it. Sides that do the same work must
+come to the same answer. A peer that is not installed is left out, and so is one that takes longer
+than two minutes for a sample: `pip install '.[bench]'`, and for the larger ones `pip install ray`
+and `pip install taipy-core`.
 
 What is measured, and what is not:
 
@@ -21,240 +24,172 @@ What is measured, and what is not:
   generating the module for Hamilton are out in both.
 - A chain in files: `scenario.submit()` as above; of the floor, a loop that pickles each value to a
   temporary file, renames it and unpickles it, and records nothing.
+- On two workers (`layers-2`, `chain-2`, `wide-2`, `cpu-2`): `scenario.submit()` until the run is
+  over, as above; of the peers, all calls until the values that nothing else reads are there. The
+  workers of all sides are started before and have each run a job. Further lines tell it from
+  before they are started; they are not judged.
+- Files on two workers (`files-2`): the same from before the workers are started, since the peers
+  start them in each run. Scenario, catalog, tasks are made before, but for doit, where making them
+  is a part of running. All write a file a value; runner, luigi and Taipy replace it whole, kedro
+  and doit are spared that. runner, doit and Taipy record what was done.
+- From worker to worker (`array-2`, `table-2`): as on two workers; each step runs on another worker
+  than the one before, which is checked. The floor does the same steps in one process, and writes,
+  maps and removes what each has made. Of memory, the most that a single process held at any time,
+  and what all processes together held at a time, above what they held just before.
+- Memory of the runner: of its own process, the most that was resident during a run above what was
+  when the scenario was made, and what a second run of it has added when it is over.
 
-`TMPDIR` says on which file system. With --quick everything is tiny and nothing is judged.
-Ends with 1 where a bound is not met.
+`TMPDIR` says on which file system. With --quick everything is tiny, but for the array and the
+table, and nothing is judged. Ends with 1 where a bound is not met.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
 import os
 import platform
 import statistics
 import subprocess
 import sys
-import sysconfig
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
-from time import perf_counter
-from typing import Any, TypeAlias
+from typing import Any, Final, NamedTuple
 
 import attrs
 import configs
-from measured import Sample
+from cases import Bound, Case, Side, cases
 
 ROUNDS = (False, True, True, True, True, True)
 """Which rounds count."""
 QUICK_ROUNDS = (True,)
-SCRIPT = Path(sysconfig.get_path("scripts")) / "runner"
-MEASURED = Path(__file__).with_name("measured.py")
-
-Run: TypeAlias = Callable[[Path, int, Mapping[str, str]], Sample]
-
-
-@attrs.frozen(kw_only=True)
-class Side:
-    """One way to do a case's work.
-
-    Attributes:
-        label: as printed.
-        run: does it once, given a pipeline's folder, its tasks' number and the environment.
-        write: makes that folder; None: any will do.
-        count: how many tasks.
-        needs: a module without which it is left out; empty: none.
-        keeps: whether it finds the storage folder that the side before it has left.
-    """
-
-    label: str
-    run: Run
-    write: Callable[[Path, int], None] | None = None
-    count: int = 0
-    needs: str = ""
-    keeps: bool = False
-
-    @property
-    def is_here(self) -> bool:
-        return not self.needs or importlib.util.find_spec(self.needs) is not None
+COMPARED: Final = (
+    "toml-runner",
+    "tomli",
+    "attrs",
+    "cattrs",
+    "click",
+    "numpy",
+    "pandas",
+    "apache-hamilton",
+    "loky",
+    "joblib",
+    "distributed",
+    "ray",
+    "kedro",
+    "luigi",
+    "doit",
+    "taipy-core",
+)
+"""Distributions whose versions are told."""
 
 
-@attrs.frozen(kw_only=True)
-class Case:
-    """What is compared.
+class Unit(NamedTuple):
+    """How a figure is printed: a heading, what it is divided by, and the unit's name."""
 
-    Attributes:
-        name: for `--case`.
-        title: as printed.
-        ours, other: the two sides.
-        most: how many times the other's time ours may be; None: it is only told.
-    """
-
+    heading: str
+    divisor: float
     name: str
-    title: str
-    ours: Side
-    other: Side
-    most: float | None
+
+
+UNITS: Final[Mapping[str, Unit]] = {
+    "seconds": Unit("", 1e-3, "ms"),
+    "whole": Unit("from before the workers are started", 1e-3, "ms"),
+    "largest": Unit("peak memory of the largest process", 1e6, "MB"),
+    "growth": Unit("peak memory of all, above idle", 1e6, "MB"),
+    "bytes_a_job": Unit("memory of a job above the plan", 1, "B"),
+    "kept_a_job": Unit("kept of a job by a second run", 1, "B"),
+}
 
 
 @attrs.frozen(kw_only=True)
-class Result:
-    """What came out. `seconds` are medians by label; the ratio is None where a side is left out."""
+class Compared:
+    """A bound, and what came out. The ratio is None where no other side is there."""
 
-    case: Case
-    seconds: Mapping[str, float]
+    bound: Bound
     ratio: float | None
     is_judged: bool
 
     @property
     def is_met(self) -> bool | None:
-        if self.ratio is None or self.case.most is None or not self.is_judged:
+        if self.ratio is None or not self.is_judged:
             return None
-        return self.ratio <= self.case.most
+        return self.bound.is_met(self.ratio)
 
 
-def process(*command: str) -> Run:
-    """A whole process, in the pipeline's folder."""
+@attrs.frozen(kw_only=True)
+class Result:
+    """What came out of a case.
 
-    def run(folder: Path, _count: int, environ: Mapping[str, str]) -> Sample:
-        begun = perf_counter()
-        subprocess.run(command, cwd=folder, env=environ, stdout=subprocess.DEVNULL, check=True)
-        return Sample(perf_counter() - begun, None)
+    Attributes:
+        case: which.
+        figures: medians, by label and by name.
+        left_out: the sides that are not there or took too long, and why, by label.
+        compared: a bound each.
+    """
 
-    return run
-
-
-def inside(name: str) -> Run:
-    """A part of a process: a function of `measured.py`."""
-
-    def run(folder: Path, count: int, environ: Mapping[str, str]) -> Sample:
-        command = [sys.executable, str(MEASURED), name, str(folder), str(count)]
-        done = subprocess.run(command, env=environ, stdout=subprocess.PIPE, text=True, check=True)
-        return Sample(**json.loads(done.stdout))
-
-    return run
-
-
-def python(imports: str) -> Side:
-    code = f"import {imports}"
-    return Side(label=f'python -c "{code}"', run=process(sys.executable, "-c", code))
-
-
-def loading(count: int, label: str = "load and check", *, keeps: bool = False) -> Side:
-    write = configs.write_layered
-    return Side(label=label, run=inside("load"), write=write, count=count, keeps=keeps)
-
-
-def in_layers(label: str, name: str, count: int, needs: str = "") -> Side:
-    write = configs.write_layered
-    return Side(label=label, run=inside(name), write=write, count=count, needs=needs)
-
-
-def in_chain(label: str, name: str, count: int) -> Side:
-    return Side(label=label, run=inside(name), write=configs.write_chain, count=count)
-
-
-def cases(small: int, large: int) -> list[Case]:
-    """All cases, with so many tasks where there are many."""
-    layers = configs.write_layered
-    return [
-        Case(
-            name="help",
-            title="runner --help, whole process",
-            ours=Side(label="runner --help", run=process(str(SCRIPT), "--help")),
-            other=python("click"),
-            most=1.6,
-        ),
-        Case(
-            name="check",
-            title="runner check, 50 tasks, whole process",
-            ours=Side(
-                label="runner check", run=process(str(SCRIPT), "check"), write=layers, count=50
-            ),
-            other=python("click, attrs, cattrs, tomli"),
-            most=2.0,
-        ),
-        Case(
-            name="load",
-            title=f"load and check, {small:,} tasks",
-            ours=loading(small),
-            other=in_layers("tomli.loads", "parse", small),
-            most=2.5,
-        ),
-        Case(
-            name="load-large",
-            title=f"load and check, {large:,} tasks against {small:,}",
-            ours=loading(large, f"{large:,} tasks"),
-            other=loading(small, f"{small:,} tasks"),
-            most=12.0,
-        ),
-        Case(
-            name="load-again",
-            title=f"load and check, {small:,} tasks, the same file again",
-            ours=loading(small, "again", keeps=True),
-            other=loading(small, "the first time"),
-            most=0.4,
-        ),
-        Case(
-            name="run",
-            title=f"run {small:,} jobs of a + b in memory, development",
-            ours=in_layers("submit", "submit", small),
-            other=in_layers("Hamilton, execute", "hamilton_execute", small, "hamilton"),
-            most=0.8,
-        ),
-        Case(
-            name="run-whole",
-            title=f"compile and run {small:,} jobs of a + b in memory, development",
-            ours=in_layers("create_scenario, submit", "create_and_submit", small),
-            other=in_layers(
-                "Hamilton, build, execute", "hamilton_build_and_execute", small, "hamilton"
-            ),
-            most=None,
-        ),
-        Case(
-            name="chain",
-            title=f"run a chain of {small:,} jobs, each value in a pickle file, development",
-            ours=in_chain("submit", "submit_chain", small),
-            other=in_chain("pickle, rename, unpickle", "pickle_loop", small),
-            most=2.0,
-        ),
-    ]
+    case: Case
+    figures: Mapping[str, Mapping[str, float]]
+    left_out: Mapping[str, str]
+    compared: Sequence[Compared]
 
 
 def compare(case: Case, folder: Path, rounds: Sequence[bool], environ: Mapping[str, str]) -> Result:
-    """Measure both sides in turn."""
-    sides = [case.other, case.ours]  # in this order, since ours may go on where the other ended
-    present = [side for side in sides if side.is_here]
-    taken: dict[str, list[float]] = {side.label: [] for side in present}
+    """Measure all sides in turn."""
+    sides = [*case.others, case.ours]  # in this order, since ours may go on where another ended
+    left_out = {side.label: f"{side.needs} is not installed" for side in sides if not side.is_here}
+    taken: dict[str, list[Mapping[str, float]]] = {}
     for counts in rounds:
-        answers = []
-        for side in present:
-            sample = side.run(_prepared(side, folder), side.count, environ)
-            answers.append((side.count, sample.answer))
+        answers: dict[int, Any] = {}
+        for side in [each for each in sides if each.label not in left_out]:
+            try:
+                sample = side.run(_prepared(side, folder), side.count, environ)
+            except subprocess.TimeoutExpired as error:
+                if side is case.ours:
+                    raise
+                left_out[side.label] = f"it took longer than {error.timeout:g} s"
+                taken.pop(side.label, None)
+                continue
+            if sample.answer is not None:
+                assert sample.answer == answers.setdefault(side.count, sample.answer), side.label
             if counts:
-                taken[side.label].append(sample.seconds)
-        assert len(set(answers)) == len({count for count, _ in answers}), answers
-    seconds = {label: statistics.median(each) for label, each in taken.items()}
-    both = len(present) == len(sides)
-    ratio = seconds[case.ours.label] / seconds[case.other.label] if both else None
-    return Result(case=case, seconds=seconds, ratio=ratio, is_judged=rounds is ROUNDS)
+                taken.setdefault(side.label, []).append(sample.figures)
+    figures = {label: _medians(samples) for label, samples in taken.items()}
+    return Result(
+        case=case,
+        figures=figures,
+        left_out=left_out,
+        compared=[
+            Compared(bound=bound, ratio=_ratio(case, bound, figures), is_judged=rounds is ROUNDS)
+            for bound in case.bounds
+        ],
+    )
+
+
+def _medians(samples: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    return {name: statistics.median(each[name] for each in samples) for name in samples[0]}
+
+
+def _ratio(case: Case, bound: Bound, figures: Mapping[str, Mapping[str, float]]) -> float | None:
+    others = [figures[side.label][bound.figure] for side in case.others if side.label in figures]
+    return bound.ratio(figures[case.ours.label][bound.figure], min(others)) if others else None
 
 
 def _prepared(side: Side, folder: Path) -> Path:
     """The side's pipeline, and nothing left there by others but what the side may find."""
-    if side.write is None:
+    if side.pipeline is None:
         return folder
-    pipeline = folder / f"{side.write.__name__}_{side.count}"
-    if not pipeline.exists():
-        side.write(pipeline, side.count)
+    each = side.pipeline
+    made = folder / f"{each.shape}_{each.storage}_{each.workers}_{side.count}"
+    if not made.exists():
+        configs.write(each, made, side.count)
     for left in ("loop",) if side.keeps else ("loop", ".runner"):
-        if (pipeline / left).exists():
+        if (made / left).exists():
             # Not removed: where many files were just removed, ext4 takes long to make new ones.
-            (pipeline / left).rename(Path(tempfile.mkdtemp(dir=folder)) / left)
-    return pipeline
+            (made / left).rename(Path(tempfile.mkdtemp(dir=folder)) / left)
+    return made
 
 
 def _environ(bytecode: Path | None) -> dict[str, str]:
@@ -265,9 +200,8 @@ def _environ(bytecode: Path | None) -> dict[str, str]:
 
 
 def _versions() -> dict[str, str]:
-    named = ("toml-runner", "tomli", "attrs", "cattrs", "click", "apache-hamilton")
     found = {}
-    for name in named:
+    for name in COMPARED:
         try:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
@@ -280,21 +214,40 @@ def _machine() -> str:
 
 
 def _show(result: Result) -> None:
-    case = result.case
-    print(f"\n{case.name}: {case.title}")
-    for label, seconds in result.seconds.items():
-        print(f"  {label:<42} {seconds * 1e3:>10,.1f} ms")
-    if result.ratio is None:
-        print(f"  left out: {case.other.needs} is not installed")
-        return
-    print(f"  {'ratio':<42} {result.ratio:>10.2f} x   {_verdict(result)}", flush=True)
+    print(f"\n{result.case.name}: {result.case.title}")
+    for compared in result.compared:
+        _show_figure(result, compared)
+    for label, reason in result.left_out.items():
+        print(f"  left out: {label}, since {reason}")
+    sys.stdout.flush()
 
 
-def _verdict(result: Result) -> str:
-    if result.case.most is None:
-        return "no bound"
+def _show_figure(result: Result, compared: Compared) -> None:
+    bound = compared.bound
+    unit = UNITS[bound.figure]
+    if unit.heading:
+        print(f"  {unit.heading}")
+    counts = {side.label: side.count for side in (*result.case.others, result.case.ours)}
+    for label, figures in result.figures.items():
+        value = figures[bound.figure]
+        speed = f"{counts[label] / value:>14,.0f} / s" if _is_speed(bound, counts[label]) else ""
+        print(f"  {label:<42} {value / unit.divisor:>10,.1f} {unit.name}{speed}")
+    if compared.ratio is not None:
+        print(f"  {'ratio':<42} {compared.ratio:>10.2f} x   {_verdict(compared)}")
+
+
+def _is_speed(bound: Bound, count: int) -> bool:
+    return bool(count) and bound.least is not None
+
+
+def _verdict(compared: Compared) -> str:
+    bound = compared.bound
     words = {True: "met", False: "NOT MET", None: "not judged"}
-    return f"at most {result.case.most:g} x: {words[result.is_met]}"
+    if bound.least is not None:
+        return f"at least {bound.least:g} x as fast: {words[compared.is_met]}"
+    if bound.most is not None:
+        return f"at most {bound.most:g} x: {words[compared.is_met]}"
+    return "no bound"
 
 
 def _document(results: Sequence[Result]) -> dict[str, Any]:
@@ -305,10 +258,12 @@ def _document(results: Sequence[Result]) -> dict[str, Any]:
             {
                 "name": result.case.name,
                 "title": result.case.title,
-                "seconds": dict(result.seconds),
-                "ratio": result.ratio,
-                "most": result.case.most,
-                "met": result.is_met,
+                "figures": result.figures,
+                "left_out": result.left_out,
+                "bounds": [
+                    {**attrs.asdict(each.bound), "ratio": each.ratio, "met": each.is_met}
+                    for each in result.compared
+                ],
             }
             for result in results
         ],
@@ -340,7 +295,7 @@ def main() -> int:
     if options.json:
         document = json.dumps(_document(results), indent=1)
         options.json.write_text(document + "\n", encoding="utf-8")
-    return int(any(result.is_met is False for result in results))
+    return int(any(each.is_met is False for result in results for each in result.compared))
 
 
 if __name__ == "__main__":

@@ -1,98 +1,199 @@
-"""Pipelines of any size: as TOML for runner, as Python for a peer."""
+"""Pipelines of any size: which jobs there are, as TOML for runner, as Python for a peer."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
-Sums: TypeAlias = list[tuple[str, str, str]]
-"""Of each sum its name and those of its two terms."""
+import attrs
 
-SEEDS = {"seed_0": 1, "seed_1": 2}
-
-_FUNCTIONS = """\
-def add(a, b):
-    return a + b
-
-
-def increment(number):
-    return number + 1
-"""
+Readers: TypeAlias = Mapping[str, Sequence["Job"]]
+SEEDS: Final = {"seed_0": 1, "seed_1": 2}
+APPLICATION: Final = Path(__file__).with_name("application")
+STEPS: Final = 5
+"""Of a value that crosses from worker to worker."""
+WARM_UPS: Final = 6
+"""Jobs that warm two workers up."""
 
 
-def layered(count: int) -> Sums:
+class Job(NamedTuple):
+    """A call of a function of the application, and the value that it makes."""
+
+    output: str
+    function: str
+    inputs: tuple[str, ...] = ()
+
+
+@attrs.frozen
+class Graph:
+    """Jobs, in an order in which they could run.
+
+    Attributes:
+        seeds: the values that are there before.
+        jobs: the calls.
+        last: the values that are asked for.
+        pause: the function that each worker is warmed up with.
+    """
+
+    seeds: Mapping[str, int]
+    jobs: Sequence[Job]
+    last: Sequence[str]
+    pause: str = "functions.pause"
+
+
+def layered(count: int) -> Graph:
     """Sums in layers, about as many as are in one; each adds two of the layer before its own."""
     width = math.isqrt(count)
     names = [f"value_{index:06d}" for index in range(count)]
-    first, second = SEEDS
-    sums = [(name, first, second) for name in names[:width]]
+    sums = [Job(name, "functions.add", tuple(SEEDS)) for name in names[:width]]
     for index in range(width, count):
         above = index - width
         beside = above + 1 if (index + 1) % width else above + 1 - width
-        sums.append((names[index], names[above], names[beside]))
-    return sums
+        sums.append(Job(names[index], "functions.add", (names[above], names[beside])))
+    return Graph(SEEDS, sums, names[-width:])
 
 
-def last_layer(sums: Sums) -> list[str]:
-    return [name for name, _, _ in sums[-math.isqrt(len(sums)) :]]
+def chain(count: int) -> Graph:
+    """Each adds 1 to what the one before has made."""
+    names = [f"value_{index:06d}" for index in range(count + 1)]
+    jobs = [Job(after, "functions.increment", (before,)) for before, after in pairwise(names)]
+    return Graph({names[0]: 0}, jobs, names[-1:])
 
 
-def write_layered(folder: Path, count: int) -> None:
-    """A config of so many tasks of two inputs and one in_memory output, about 215 bytes a task."""
+def wide(count: int) -> Graph:
+    """The same sum, again and again."""
+    names = [f"value_{index:06d}" for index in range(count)]
+    return Graph(SEEDS, [Job(name, "functions.add", tuple(SEEDS)) for name in names], names)
+
+
+def busy(count: int) -> Graph:
+    """Each takes its time, and needs nothing."""
+    names = [f"value_{index:06d}" for index in range(count)]
+    return Graph({}, [Job(name, "functions.burn") for name in names], names)
+
+
+def heavy(_count: int) -> Graph:
+    """One job of a module that takes long to import."""
+    return Graph({}, [Job("value", "heavy.first")], ["value"])
+
+
+def arrays(_count: int) -> Graph:
+    """Steps of a large array; each has to run on another worker than the one before."""
+    return _crossing("arrays")
+
+
+def tables(_count: int) -> Graph:
+    """The same of a table."""
+    return _crossing("tables")
+
+
+def _crossing(module: str) -> Graph:
+    """Pairs of jobs; which of a pair makes the value is not known before it runs."""
+    jobs = [Job("made", f"{module}.begin")]
+    made: tuple[str, ...] = ("made",)
+    for step in range(1, STEPS):
+        pair = (f"left_{step}", f"right_{step}")
+        jobs += [Job(name, f"{module}.cross", made) for name in pair]
+        made = pair
+    return Graph({}, jobs, made, pause=f"{module}.pause")
+
+
+SHAPES: Final[Mapping[str, Callable[[int], Graph]]] = {
+    shape.__name__: shape for shape in (layered, chain, wide, busy, heavy, arrays, tables)
+}
+
+
+@attrs.frozen(kw_only=True)
+class Pipeline:
+    """A config to be written.
+
+    Attributes:
+        shape: a name of `SHAPES`.
+        storage: of what jobs make.
+        workers: how many in standalone mode; 0: development mode.
+    """
+
+    shape: str
+    storage: str = "in_memory"
+    workers: int = 0
+
+
+def warm_up(graph: Graph) -> Graph:
+    """Jobs of which each worker runs one at least, in the module of that graph's jobs."""
+    return Graph({}, [Job(f"worker_{index}", graph.pause) for index in range(WARM_UPS)], ())
+
+
+def write(pipeline: Pipeline, folder: Path, count: int) -> None:
+    """A config with the scenario `all`, and its application.
+
+    A sum has about 215 bytes. In standalone mode there is a scenario `warm_up` too.
+    """
+    shutil.copytree(APPLICATION, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    graph = SHAPES[pipeline.shape](count)
+    parts = [*_sections(graph, pipeline.storage), _scenario("all", graph)]
+    if pipeline.workers:
+        job = f'[JOB]\nmode = "standalone"\nmax_nb_of_workers = {pipeline.workers}\n'
+        warm = warm_up(graph)
+        parts = [job, *_sections(warm, "in_memory"), _scenario("warm_up", warm), *parts]
+    (folder / "runner.toml").write_text("\n".join(parts), encoding="utf-8")
+
+
+def _sections(graph: Graph, storage: str) -> list[str]:
+    stored = "" if storage == "pickle" else f'storage_type = "{storage}"\n'
     seeds = [
-        f'[DATA_NODE.{name}]\nstorage_type = "in_memory"\ndefault_data = {value}\n'
-        for name, value in SEEDS.items()
+        f"[DATA_NODE.{name}]\n{stored}default_data = {value}\n"
+        for name, value in graph.seeds.items()
     ]
-    sums = layered(count)
     tasks = [
-        f"[DATA_NODE.{name}]\n"
-        'storage_type = "in_memory"\n'
+        f"[DATA_NODE.{job.output}]\n"
+        f"{stored}"
         "\n"
-        f"[TASK.{_task(name)}]\n"
-        'function = "functions.add:function"\n'
-        f'inputs = ["{left}:SECTION", "{right}:SECTION"]\n'
-        f'outputs = ["{name}:SECTION"]\n'
-        for name, left, right in sums
+        f"[TASK.{_task(job)}]\n"
+        f'function = "{job.function}:function"\n'
+        f"{_inputs(job)}"
+        f'outputs = ["{job.output}:SECTION"]\n'
+        for job in graph.jobs
     ]
-    _write(folder, [*seeds, *tasks, _scenario(_task(name) for name, _, _ in sums)])
+    return [*seeds, *tasks]
 
 
-def write_chain(folder: Path, count: int) -> None:
-    """A config of so many tasks, each of which adds 1 to what the one before has pickled."""
-    start = "[DATA_NODE.value_000000]\ndefault_data = 0\n"
-    tasks = [
-        f"[DATA_NODE.value_{index + 1:06d}]\n"
-        "\n"
-        f"[TASK.step_{index:06d}]\n"
-        'function = "functions.increment:function"\n'
-        f'inputs = ["value_{index:06d}:SECTION"]\n'
-        f'outputs = ["value_{index + 1:06d}:SECTION"]\n'
-        for index in range(count)
-    ]
-    _write(folder, [start, *tasks, _scenario(f"step_{index:06d}" for index in range(count))])
+def _inputs(job: Job) -> str:
+    listed = ", ".join(f'"{name}:SECTION"' for name in job.inputs)
+    return f"inputs = [{listed}]\n" if listed else ""
 
 
-def python_source(sums: Sums) -> str:
+def _scenario(name: str, graph: Graph) -> str:
+    listed = "".join(f'    "{_task(job)}:SECTION",\n' for job in graph.jobs)
+    return f"[SCENARIO.{name}]\ntasks = [\n{listed}]\n"
+
+
+def _task(job: Job) -> str:
+    return f"{job.function.rpartition('.')[2]}_{job.output.removeprefix('value_')}"
+
+
+def python_source(graph: Graph) -> str:
     """A module with a function for each sum, its parameters named for the terms."""
     functions = [
         f"def {name}({left}: int, {right}: int) -> int:\n    return {left} + {right}\n"
-        for name, left, right in sums
+        for name, _, (left, right) in graph.jobs
     ]
     return "\n\n".join(functions)
 
 
-def _task(name: str) -> str:
-    return name.replace("value", "add")
+def readers(graph: Graph) -> Readers:
+    """Of each value the jobs that read it, each as often as it does."""
+    found: dict[str, list[Job]] = {name: [] for name in graph.seeds}
+    found.update((job.output, []) for job in graph.jobs)
+    for job in graph.jobs:
+        for name in job.inputs:
+            found[name].append(job)
+    return found
 
 
-def _scenario(tasks: Iterator[str]) -> str:
-    listed = "".join(f'    "{task}:SECTION",\n' for task in tasks)
-    return f"[SCENARIO.all]\ntasks = [\n{listed}]\n"
-
-
-def _write(folder: Path, parts: list[str]) -> None:
-    folder.mkdir(parents=True)
-    (folder / "functions.py").write_text(_FUNCTIONS, encoding="utf-8")
-    (folder / "runner.toml").write_text("\n".join(parts), encoding="utf-8")
+def answer(graph: Graph, values: Mapping[str, Any]) -> Any:
+    """The sum of what is asked for."""
+    return sum(values[name] for name in graph.last)
