@@ -1,4 +1,4 @@
-"""Make many objects at once without the garbage collector looking through all of them again."""
+"""Make many objects without the garbage collector looking through all of them again and again."""
 
 from __future__ import annotations
 
@@ -17,3 +17,20 @@ def collector_paused() -> Iterator[None]:
     finally:
         if was_enabled:
             gc.enable()
+
+
+@contextmanager
+def collector_seldom() -> Iterator[None]:
+    """Let the collector look less often, for as long as much is made that stays.
+
+    It still looks: other threads of the process may leave something to find.
+    """
+    before = gc.get_threshold()
+    ours = (max(before[0], 50_000), *before[1:])
+    if before[0] > 0:  # else it is turned off
+        gc.set_threshold(*ours)
+    try:
+        yield
+    finally:
+        if gc.get_threshold() == ours:
+            gc.set_threshold(*before)

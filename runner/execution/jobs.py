@@ -97,11 +97,11 @@ class Jobs:
         self._fail_fast = fail_fast
         self._tasks: list[TaskConfig] = [job.task for job in plan.jobs]
         self._missing = [len(job.needs) for job in plan.jobs]
-        self._lone = [len(job.needs) == 1 for job in plan.jobs]
         self._after: list[list[int]] = [[] for _ in plan.jobs]
         for index, job in enumerate(plan.jobs):
             for need in job.needs:
                 self._after[need].append(index)
+        self._heir = [self._heir_of(plan, after) for after in self._after]
         self._status = [JobStatus.SUBMITTED] * len(self._tasks)
         self._attempts = [0] * len(self._tasks)
         self._ready: deque[int] = deque()
@@ -156,14 +156,12 @@ class Jobs:
 
     def follow(self, index: int) -> int | None:
         """The one job that can run as soon as this one has completed, handed over behind it."""
-        after = self._after[index]
-        if len(after) != 1 or not self._lone[after[0]] or self._tasks[after[0]].timeout:
+        heir = self._heir[index]
+        if heir is None or heir in self._unwanted or self._status[heir] is not _BLOCKED:
             return None
-        if after[0] in self._unwanted or self._status[after[0]] is not _BLOCKED:
-            return None
-        self._following.add(after[0])
+        self._following.add(heir)
         self.running += 1
-        return after[0]
+        return heir
 
     def settle(self, outcome: Outcome) -> None:
         """Take in what became of a job."""
@@ -232,6 +230,14 @@ class Jobs:
                     observer.ended(end)
         self._flushed = monotonic()
 
+    @staticmethod
+    def _heir_of(plan: ExecutionPlan, after: Sequence[int]) -> int | None:
+        """The one job that needs a job, where it needs no other and has all the time it wants."""
+        if len(after) != 1:
+            return None
+        heir = plan.jobs[after[0]]
+        return after[0] if len(heir.needs) == 1 and not heir.task.timeout else None
+
     def _start(self, index: int) -> None:
         self._status[index] = move(self._status[index], _RUNNING)
         self._attempts[index] += 1
@@ -250,12 +256,11 @@ class Jobs:
 
     def _forget_followers(self, index: int) -> None:
         """Of a job that did not complete: the executor drops them by the same rule."""
-        while self._following and self._after[index]:
-            index = self._after[index][0]
-            if index not in self._following:
-                return
-            self._following.remove(index)
+        heir = self._heir[index]
+        while heir is not None and heir in self._following:
+            self._following.remove(heir)
             self.running -= 1
+            heir = self._heir[heir]
 
     def _complete(self, index: int, outcome: Outcome) -> None:
         status, missing = self._status, self._missing

@@ -9,6 +9,7 @@ from threading import Lock
 
 import attrs
 
+from runner.config.pauses import collector_seldom
 from runner.execution.executor import Executor
 from runner.execution.failures import InterruptedRunError
 from runner.execution.jobs import Jobs
@@ -73,8 +74,12 @@ class Orchestrator:
         """The same, and go on when nothing is left, until `close` is called."""
         with self._ending():
             while not self._is_closed:
-                self._has_any()
-                self._turn()
+                if self._has_any():
+                    with collector_seldom():
+                        while self._has_any() and not self._is_closed:
+                            self._turn()
+                else:
+                    self._turn()
 
     def close(self) -> None:
         """Let the thread in `run_until_closed` come back; what it runs is canceled."""

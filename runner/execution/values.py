@@ -198,9 +198,13 @@ class EncodedMemory(MutableMapping[str, Any]):
 
     def put(self, key: str, encoded: Encoded) -> None:
         """Keep what is encoded already; its file becomes the memory's own."""
+        values = self._values
+        if type(values.get(key)) is not tuple:  # the most are small, and new
+            values[key] = encoded
+            return
         with self._lock:
-            old = self._values.get(key)
-            self._values[key] = encoded
+            old = values.get(key)
+            values[key] = encoded
         if old is not encoded:
             _remove_file(old)
 

@@ -18,10 +18,10 @@ import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
-from operator import is_
+from operator import attrgetter, is_
 from threading import Lock
 from time import monotonic, time
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import attrs
 
@@ -55,11 +55,11 @@ MOST_BLUEPRINTS: Final = 16
 _LONG: Final = 3600.0  # what a job of an unknown function is taken for
 _NEVER: Final = float("inf")
 
+_LOAD: Final = attrgetter("load")
 _T = TypeVar("_T")
 
 
-@attrs.define(eq=False)
-class Sent:
+class Sent(NamedTuple):
     """A call that a worker has.
 
     Attributes:
@@ -69,7 +69,6 @@ class Sent:
         seconds: how long it is expected to take.
         follows: whether it needs the one before it, and is dropped where that fails.
         timeout: seconds that it may take; None: as many as it wants.
-        deadline: when it has taken too long; None: it may not have begun.
     """
 
     call: Call
@@ -78,7 +77,6 @@ class Sent:
     seconds: float
     follows: bool
     timeout: float | None
-    deadline: float | None = None
 
 
 @attrs.define(eq=False)
@@ -91,6 +89,7 @@ class Desk:
         sent: the calls that it has, by number, in the order in which it runs them.
         load: seconds that they are expected to take.
         heard: when it last ended something, or was sent something while it had nothing.
+        deadline: when the first call has taken too long; None: it may take as long as it wants.
         entering: the submissions that it was told of and has not entered yet.
         firsts: who waits for default data that it writes.
         knows, blueprints: the functions and the blueprints that it was told of.
@@ -106,6 +105,7 @@ class Desk:
     sent: dict[int, Sent] = attrs.field(factory=dict)
     load: float = 0.0
     heard: float = 0.0
+    deadline: float | None = None
     entering: deque[int] = attrs.field(factory=deque)
     firsts: deque[Future[Any]] = attrs.field(factory=deque)
     knows: set[int] = attrs.field(factory=set)
@@ -118,12 +118,17 @@ class Desk:
 
     @property
     def is_free(self) -> bool:
-        """Whether it can be sent calls."""
+        """Whether it can be sent calls: it does not have enough, and some are worth a message."""
         return (
-            self.load < AHEAD
-            and len(self.sent) < MOST_AHEAD
+            self.load < AHEAD / 2
+            and len(self.sent) <= MOST_AHEAD // 2
             and not (self.entering or self.is_stuck or self.retires or self.killed)
         )
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it has enough for a while."""
+        return self.load >= AHEAD or len(self.sent) >= MOST_AHEAD
 
 
 @attrs.frozen(eq=False)
@@ -210,17 +215,18 @@ class StandaloneExecutor:
 
     def submit(self, source: Source) -> None:
         batches: dict[int, list[Any]] = {}
-        desk = self._freest()
-        while desk is not None:
+        free = [desk for desk in self._desks.values() if desk.is_free]
+        while free:
             call = source.take()
             if call is None:
                 break
             if call.work in self._broken:
                 self._outcomes.append(_failed(call, self._broken[call.work]))
-            else:
-                desk = self._holder_of_inputs(call) or desk
-                self._hand(desk, call, source, batches.setdefault(desk.worker.number, []))
-            desk = self._freest()
+                continue
+            desk = self._holder_of_inputs(call, free) or min(free, key=_LOAD)
+            self._hand(desk, call, source, batches.setdefault(desk.worker.number, []))
+            if desk.is_full:
+                free.remove(desk)
         for number, batch in batches.items():
             self._workers.send(self._desks[number].worker, messages.frame(messages.CALLS, batch))
 
@@ -361,22 +367,13 @@ class StandaloneExecutor:
 
     # Calls go out
 
-    def _freest(self) -> Desk | None:
-        """The worker that has the least to do, of those that may be sent more."""
-        found, least = None, AHEAD
-        for desk in self._desks.values():
-            if desk.load < least and desk.is_free:
-                found, least = desk, desk.load
-        return found
-
-    def _holder_of_inputs(self, call: Call) -> Desk | None:
-        """The free worker that wrote the large values which a job reads."""
+    def _holder_of_inputs(self, call: Call, free: Sequence[Desk]) -> Desk | None:
+        """The free worker that wrote a large value which a job reads."""
         if self._holders:
-            known = self._known[call.work]
-            for key in known.blueprint.jobs[call.job][1]:
-                desk = self._desks.get(self._holders.get(key, 0))
-                if desk is not None and desk.is_free:
-                    return desk
+            for key in self._known[call.work].blueprint.jobs[call.job][1]:
+                for desk in free:
+                    if desk.worker.number == self._holders.get(key):
+                        return desk
         return None
 
     def _hand(self, desk: Desk, call: Call, source: Source, batch: list[Any]) -> None:
@@ -397,17 +394,16 @@ class StandaloneExecutor:
             self._number += 1
             if not desk.sent:
                 desk.heard = monotonic()
-            sent = Sent(call, known, function, seconds, follows, timeout)
-            if not desk.sent and timeout is not None:
-                sent.deadline = desk.heard + timeout
-            desk.sent[self._number] = sent
+                desk.deadline = None if timeout is None else desk.heard + timeout
+            desk.sent[self._number] = Sent(call, known, function, seconds, follows, timeout)
             desk.load += seconds
             batch.append((self._number, call.work, call.job, follows, values))
-            if desk.load >= AHEAD or len(desk.sent) >= MOST_AHEAD:
+            if desk.is_full:
                 return
-            made.update(writes)
-            follows = True
             following = source.follow(call)
+            if following is not None:
+                made.update(writes)
+                follows = True
 
     # What comes back
 
@@ -510,10 +506,12 @@ class StandaloneExecutor:
                 self._outcomes.append(_returned(sent.call))
 
     def _start_clock(self, desk: Desk) -> None:
-        for sent in desk.sent.values():
-            if sent.timeout is not None and sent.deadline is None:
-                sent.deadline = desk.heard + sent.timeout
-            return
+        """Of the call that the worker is at now."""
+        desk.deadline = None
+        if desk.load >= _LONG and desk.sent:  # one that has a time limit counts as long
+            first = next(iter(desk.sent.values()))
+            if first.timeout is not None:
+                desk.deadline = desk.heard + first.timeout
 
     # What goes wrong
 
@@ -525,7 +523,7 @@ class StandaloneExecutor:
             if desk.killed is not None or not desk.sent:
                 continue
             number, sent = next(iter(desk.sent.items()))
-            if sent.deadline is not None and sent.deadline <= now:
+            if desk.deadline is not None and desk.deadline <= now:
                 self._kill(desk, number, _timed_out(sent.timeout))
             elif _late_at(desk) <= now:
                 self._catch_up(desk, now)
@@ -538,8 +536,7 @@ class StandaloneExecutor:
             if desk.withdrawn is not None:
                 times.append(desk.withdrawn[1])
             if desk.sent and desk.killed is None:
-                deadline = next(iter(desk.sent.values())).deadline
-                times.append(_late_at(desk) if deadline is None else deadline)
+                times.append(_late_at(desk) if desk.deadline is None else desk.deadline)
         if self._doomed:
             times.append(now + SETTLED)
         soonest = min(times, default=_NEVER)
