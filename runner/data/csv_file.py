@@ -16,7 +16,7 @@ from runner.config.options import CsvOptions
 from runner.config.references import FunctionRef
 from runner.data import tables
 from runner.data.files import NodeFile, StagedFile, is_utf8, reading_encoding
-from runner.data.storage import Opening, no_value, read_failed, reason
+from runner.data.storage import Mark, Opening, no_value, read_failed, reason
 from runner.data.tables import Table
 from runner.errors import JobError
 
@@ -54,6 +54,9 @@ class CsvFile:
 
     def exists(self) -> bool:
         return self.file.exists()
+
+    def mark(self, known: Mark | None = None) -> Mark | None:
+        return self.file.mark(known)
 
     def read(self) -> Any:
         read = self._reader()

@@ -6,7 +6,7 @@ cost of every job, and a `Path` or a buffer costs as much as the system calls.
 """
 
 # Text instead of Path, as said above:
-# ruff: noqa: PTH101, PTH102, PTH105, PTH108, PTH112, PTH113, PTH116, PTH120
+# ruff: noqa: PTH101, PTH102, PTH105, PTH108, PTH112, PTH113, PTH116, PTH120, PTH123
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import codecs
 import contextlib
 import errno
 import functools
+import hashlib
 import itertools
 import os
 import platform
@@ -26,7 +27,7 @@ from typing import ClassVar, Final, TextIO
 
 import attrs
 
-from runner.data.storage import Opening, reason, write_failed
+from runner.data.storage import Mark, Opening, reason, write_failed
 from runner.errors import JobError
 
 _NEW: Final = (
@@ -53,6 +54,7 @@ class StagedFile:
     temporary: str
     final: str
     durable: bool
+    mark: Mark | None = None
 
     def commit(self) -> None:
         try:
@@ -87,13 +89,30 @@ class NodeFile:
     def exists(self) -> bool:
         return os.path.isfile(self.path)
 
+    def mark(self, known: Mark | None = None) -> Mark | None:
+        """Of the file as it is now; what changes while it is read has no mark.
+
+        See `Storage.mark`.
+        """
+        try:
+            stamp = _stamp(os.stat(self.path))
+            if known is not None and known.stamp == stamp:
+                return known
+            with open(self.path, "rb", buffering=0) as file:
+                fingerprint = hashlib.file_digest(file, _hash).hexdigest()
+                found = os.fstat(file.fileno())
+        except OSError:
+            return None
+        return Mark(fingerprint, stamp, found.st_size) if _stamp(found) == stamp else None
+
     def stage_bytes(self, data: bytes) -> StagedFile:
         """Write a temporary file.
 
         Raises:
             JobError: RUN605; no temporary file is left.
         """
-        return self._stage(functools.partial(_write, data=data))
+        digest = _hash(data).hexdigest()
+        return self._stage(functools.partial(_write, data=data), digest)
 
     def stage_text(self, write: Callable[[TextIO], object], encoding: str) -> StagedFile:
         """Write a temporary file by a function, which gets it open for text, line ends as given.
@@ -108,7 +127,7 @@ class NodeFile:
 
         return self._stage(write_text)
 
-    def _stage(self, write: Callable[[int], object]) -> StagedFile:
+    def _stage(self, write: Callable[[int], object], digest: str | None = None) -> StagedFile:
         try:
             final, mode = destination(self.path)
             temporary, descriptor = _create(final, mode, durable=self.durable)
@@ -120,10 +139,12 @@ class NodeFile:
                 write(descriptor)
                 if self.durable:
                     os.fsync(descriptor)
+                found = os.fstat(descriptor)
             finally:
                 os.close(descriptor)
             if mode is not None:
                 os.chmod(temporary, mode)
+            staged.mark = Mark(digest or _digest(temporary), _stamp(found), found.st_size)
         except OSError as error:
             staged.discard()
             raise self._failed(error) from error
@@ -222,6 +243,19 @@ def _is_alive(pid: int) -> bool:
     except PermissionError:
         return True
     return True
+
+
+def _hash(data: bytes = b"") -> hashlib.blake2b:
+    return hashlib.blake2b(data, digest_size=16)
+
+
+def _digest(path: str) -> str:
+    with open(path, "rb", buffering=0) as file:
+        return hashlib.file_digest(file, _hash).hexdigest()
+
+
+def _stamp(found: os.stat_result) -> str:
+    return f"{found.st_ino}:{found.st_size}:{found.st_mtime_ns}"
 
 
 def _write(descriptor: int, data: bytes) -> None:

@@ -14,7 +14,7 @@ import attrs
 
 from runner.config.options import InMemoryOptions
 from runner.data.locate import culprit
-from runner.data.storage import Opening, no_value, read_failed, reason
+from runner.data.storage import Mark, Opening, no_value, read_failed, reason
 from runner.errors import JobError
 
 _ATOMS: Final = frozenset(
@@ -57,6 +57,7 @@ class StagedValue:
     """A copy that nobody has yet."""
 
     sure: ClassVar[bool] = True
+    mark: ClassVar[None] = None
 
     memory: MutableMapping[str, Any]
     key: str
@@ -85,6 +86,9 @@ class InMemory:
 
     def exists(self) -> bool:
         return self.key in self.memory
+
+    def mark(self, known: Mark | None = None) -> None:
+        """Nobody can tell: it lives no longer than the run."""
 
     def read(self) -> Any:
         try:
@@ -121,6 +125,6 @@ def _not_copied(
     return JobError(
         f"data node `{node}` cannot be written: `{path}` is a `{type(part).__name__}`, "
         f"which cannot be copied: {reason(error)}",
-        code="RUN605",
+        code="RUN606",
         hint='with copy_mode = "assign" all tasks share the object itself',
     )

@@ -10,7 +10,7 @@ import attrs
 from runner.config.options import JsonOptions
 from runner.data.files import NodeFile, StagedFile, reading_encoding
 from runner.data.locate import culprit
-from runner.data.storage import Opening, no_value, read_failed, reason
+from runner.data.storage import Mark, Opening, no_value, read_failed, reason
 from runner.errors import JobError
 
 
@@ -28,6 +28,9 @@ class JsonFile:
 
     def exists(self) -> bool:
         return self.file.exists()
+
+    def mark(self, known: Mark | None = None) -> Mark | None:
+        return self.file.mark(known)
 
     def read(self) -> Any:
         file = self.file

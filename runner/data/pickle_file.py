@@ -9,7 +9,7 @@ import attrs
 
 from runner.data.files import NodeFile, StagedFile
 from runner.data.locate import culprit
-from runner.data.storage import Opening, no_value, read_failed, reason
+from runner.data.storage import Mark, Opening, no_value, read_failed, reason
 from runner.errors import JobError
 
 _PROTOCOL: Final = 5  # not the highest: a newer Python's file is read by an older one
@@ -27,6 +27,9 @@ class PickleFile:
 
     def exists(self) -> bool:
         return self.file.exists()
+
+    def mark(self, known: Mark | None = None) -> Mark | None:
+        return self.file.mark(known)
 
     def read(self) -> Any:
         file = self.file

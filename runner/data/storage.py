@@ -5,13 +5,29 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, MutableMapping
 from operator import attrgetter
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import attrs
 
 from runner.config.options import StorageOptions
 from runner.config.references import FunctionRef
 from runner.errors import JobError
+
+
+class Mark(NamedTuple):
+    """What tells one content of a data node from another.
+
+    Attributes:
+        fingerprint: of the content: 32 hexadecimal digits.
+        stamp: of the file, `inode:size:mtime_ns`: as long as it stays, so does the content.
+        size: in bytes.
+        rows: of a table; None: it is none.
+    """
+
+    fingerprint: str
+    stamp: str
+    size: int
+    rows: int | None = None
 
 
 class Staged(Protocol):
@@ -24,9 +40,13 @@ class Staged(Protocol):
         sure: whether nothing but the machine can make `commit` fail, as with a rename. False
             where another party may still refuse: a database its constraints, S3 the request, the
             user's write function anything. `write_all` commits those first.
+        mark: of what it is; None where nobody can tell.
     """
 
     sure: ClassVar[bool]
+
+    @property
+    def mark(self) -> Mark | None: ...
 
     def commit(self) -> None:
         """Let readers see it, in one step where the place has one."""
@@ -51,6 +71,13 @@ class Storage(Protocol):
         """Whether there is a value to read, asked without reading it.
 
         True where only reading could tell: a query, the user's own read function.
+        """
+
+    def mark(self, known: Mark | None = None) -> Mark | None:
+        """What is there now; None: nothing is, or nobody can tell.
+
+        Args:
+            known: what was there before; where its stamp still holds, nothing is read.
         """
 
     def read(self) -> Any:
@@ -83,8 +110,11 @@ class Opening:
     durable: bool = False
 
 
-def write_all(writes: Iterable[tuple[Storage, Any]]) -> None:
+def write_all(writes: Iterable[tuple[Storage, Any]]) -> list[Mark | None]:
     """Write several values: none is committed before all are staged, the unsure ones first.
+
+    Returns:
+        Of each what was written.
 
     Raises:
         JobError: of the first that failed. As long as no commit has succeeded, every data node is
@@ -95,6 +125,7 @@ def write_all(writes: Iterable[tuple[Storage, Any]]) -> None:
     try:
         for storage, value in writes:
             staged.append(storage.stage(value))
+        marks = [each.mark for each in staged]
         staged.sort(key=attrgetter("sure"))
         for each in staged:
             each.commit()
@@ -103,6 +134,7 @@ def write_all(writes: Iterable[tuple[Storage, Any]]) -> None:
         for each in staged[committed:]:
             each.discard()
         raise
+    return marks
 
 
 def no_value(node: str, why: str, hint: str | None = None) -> JobError:

@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Final, NoReturn
 import attrs
 
 from runner.data.locate import culprit
-from runner.data.storage import Storage, no_value, read_failed, reason, write_failed
+from runner.data.storage import Mark, Storage, no_value, read_failed, reason, write_failed
 from runner.errors import JobError
 from runner.execution import messages
 from runner.execution.definitions import function_from, storage_from
@@ -37,11 +37,25 @@ SENT_EVERY: Final = 0.001
 _HIGH: Final = 200  # descriptors that a job which closes some of its own is unlikely to meet
 
 
+class StagedPassed:
+    """A value that is encoded: it goes with the outcome."""
+
+    sure: ClassVar[bool] = True
+    mark: ClassVar[None] = None
+
+    def commit(self) -> None:
+        """Nothing more is to be done."""
+
+    def discard(self) -> None:
+        """Nothing was left but a file, which goes with the run."""
+
+
+_STAGED: Final = StagedPassed()
+
+
 @attrs.define(eq=False)
 class Passed:
     """A data node in memory, of one job: its value came with the call, or goes with the outcome."""
-
-    sure: ClassVar[bool] = True
 
     node: str
     value: Encoded
@@ -50,26 +64,23 @@ class Passed:
     def exists(self) -> bool:
         return True
 
+    def mark(self, known: Mark | None = None) -> None:
+        """Nobody can tell."""
+
     def read(self) -> Any:
         try:
             return decode(self.value)
         except Exception as error:  # the user's classes raise anything
             raise read_failed(self.node, "its value", reason(error)) from error
 
-    def stage(self, value: Any) -> Passed:
+    def stage(self, value: Any) -> StagedPassed:
         try:
             self.value = encode(value, self.new_file)
         except OSError as error:
             raise write_failed(self.node, "its value", reason(error)) from error
         except Exception as error:  # the user's __reduce__ raises anything
             raise _not_picklable(self.node, value, error) from error
-        return self
-
-    def commit(self) -> None:
-        """It goes with the outcome."""
-
-    def discard(self) -> None:
-        """Nothing was left but a file, which goes with the run."""
+        return _STAGED
 
 
 @attrs.define(eq=False)
@@ -80,6 +91,9 @@ class Absent:
 
     def exists(self) -> bool:
         return False
+
+    def mark(self, known: Mark | None = None) -> None:
+        """There is none."""
 
     def read(self) -> Any:
         hint = "an in_memory data node keeps its value as long as the run"
@@ -241,7 +255,7 @@ class Worker:
             if follows and not went_well:
                 continue
             if not self._page.begin(number):
-                self._keep(messages.packed((number, None, 0.0, None, None, 0, 0)))
+                self._keep(messages.packed((number, None, 0.0, None, None, 0, 0, ())))
                 went_well = False
                 continue
             outcome, passed = self._run_one(Call(work, job), self._works[work], values, made)
@@ -294,10 +308,13 @@ class Worker:
     def _note(self, number: int, outcome: Outcome, passed: tuple[Encoded, ...]) -> None:
         failure = None if outcome.failure is None else messages.plain_failure(outcome.failure)
         self._flush_streams()
+        marks = [each and tuple(each) for each in outcome.marks] if any(outcome.marks) else ()
         start, end = self._printed, self._end_of_log()
         self._printed = end
         self._keep(
-            messages.packed((number, outcome.started, outcome.seconds, passed, failure, start, end))
+            messages.packed(
+                (number, outcome.started, outcome.seconds, passed, failure, start, end, marks)
+            )
         )
 
     def _keep(self, outcome: bytes) -> None:

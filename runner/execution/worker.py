@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Sequence
 from time import perf_counter, time
 from types import CoroutineType
-from typing import Any
+from typing import Any, TypeAlias
 
 import attrs
 
-from runner.data.storage import Storage, write_all
+from runner.data.storage import Mark, Storage, write_all
 from runner.errors import JobError
 from runner.execution.failures import Failure, InterruptedRunError, failure_of
+
+Marks: TypeAlias = Sequence[Mark | None]
 
 
 @attrs.define(eq=False)
@@ -59,6 +61,7 @@ class Outcome:
         failure: None where its outputs are written.
         worker: which one ran it; None: this very process.
         output: what it printed, where that was kept.
+        marks: of each output what was written, where anybody can tell.
         returned: whether it has not run at all and has to be taken once more.
     """
 
@@ -69,19 +72,21 @@ class Outcome:
     failure: Failure | None = None
     worker: int | None = None
     output: Output | None = None
+    marks: Marks = ()
     returned: bool = False
 
 
-def attempt(step: Step) -> None:
-    """Read inputs, call, write outputs."""
+def attempt(step: Step) -> Marks:
+    """Read inputs, call, write outputs; of each output what was written."""
     result = step.function(*[storage.read() for storage in step.inputs])
     if type(result) is CoroutineType:
         result = _awaited(result)
     outputs = step.outputs
     if len(outputs) == 1:
-        _write(outputs[0], result)
-    elif outputs:
-        write_all(zip(outputs, _parts(step, result), strict=True))
+        return (_write(outputs[0], result),)
+    if not outputs:
+        return ()
+    return write_all(zip(outputs, _parts(step, result), strict=True))
 
 
 def _awaited(coroutine: Coroutine[Any, Any, Any]) -> Any:
@@ -101,7 +106,7 @@ def run_job(
     call: Call,
     step: Step,
     *,
-    attempt: Callable[[Step], None] = attempt,
+    attempt: Callable[[Step], Marks] = attempt,
     on_error: Callable[[BaseException], None] | None = None,
     full_traceback: bool = False,
 ) -> Outcome:
@@ -117,7 +122,7 @@ def run_job(
     started = time()
     clock = perf_counter()
     try:
-        attempt(step)
+        marks = attempt(step)
     except InterruptedRunError:
         raise
     except BaseException as error:  # noqa: BLE001 - any failure, also sys.exit, becomes an outcome
@@ -126,16 +131,18 @@ def run_job(
             on_error(error)
         failure = failure_of(error, full=full_traceback)
         return Outcome(call.work, call.job, started, seconds, failure)
-    return Outcome(call.work, call.job, started, perf_counter() - clock)
+    return Outcome(call.work, call.job, started, perf_counter() - clock, marks=marks)
 
 
-def _write(storage: Storage, value: Any) -> None:
+def _write(storage: Storage, value: Any) -> Mark | None:
     staged = storage.stage(value)
+    mark = staged.mark
     try:
         staged.commit()
     except BaseException:
         staged.discard()
         raise
+    return mark
 
 
 def _parts(step: Step, result: Any) -> tuple[Any, ...] | list[Any]:

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 import attrs
 import pytest
 
-from runner.data.storage import Staged, reason, write_all
+from runner.data.storage import Mark, Staged, reason, write_all
 from runner.errors import JobError
 
 
@@ -28,10 +28,12 @@ class LoggedStaged:
 
 class Sure(LoggedStaged):
     sure: ClassVar[bool] = True
+    mark: ClassVar[Mark | None] = Mark("f", "s", 1)
 
 
 class Unsure(LoggedStaged):
     sure: ClassVar[bool] = False
+    mark: ClassVar[Mark | None] = None
 
 
 @attrs.frozen
@@ -43,6 +45,9 @@ class Logged:
 
     def exists(self) -> bool:
         return True
+
+    def mark(self, known: Mark | None = None) -> Mark | None:
+        return known
 
     def read(self) -> Any:
         return None
@@ -89,3 +94,11 @@ def test_what_may_refuse_is_committed_first() -> None:
 )
 def test_reason(error: Exception, text: str) -> None:
     assert reason(error) == text
+
+
+def test_what_was_written_is_told_in_order() -> None:
+    log: list[str] = []
+
+    marks = write_all([(Logged(log, "a"), 1), (Logged(log, "b", sure=False), 2)])
+
+    assert marks == [Mark("f", "s", 1), None]

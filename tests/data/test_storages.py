@@ -214,3 +214,48 @@ def test_an_unknown_storage_type_does_not_open() -> None:
     ) as caught:
         open_storage("excel", opening)
     assert caught.value.code == "RUN509"
+
+
+def test_nothing_has_no_mark(storage: Storage) -> None:
+    assert storage.mark() is None
+
+
+def test_a_mark_tells_one_content_from_another(file_case: Case, opened: Opened) -> None:
+    storage = opened(file_case.storage_type, **file_case.options)
+    marks = []
+    for value in (file_case.first, file_case.second, file_case.first):
+        staged = storage.stage(value)
+        staged.commit()
+        assert staged.mark == storage.mark()
+        marks.append(staged.mark)
+
+    first, second, again = marks
+    assert first is not None
+    assert second is not None
+    assert again is not None
+    assert first.fingerprint == again.fingerprint != second.fingerprint
+    assert first.stamp != again.stamp
+    assert first.size == again.size
+
+
+def test_what_has_the_known_stamp_is_not_read(
+    file_case: Case, opened: Opened, path: Path, tmp_path: Path
+) -> None:
+    storage = opened(file_case.storage_type, **file_case.options)
+    storage.stage(file_case.first).commit()
+    mark = storage.mark()
+    assert mark is not None
+    known = mark._replace(fingerprint="as it was told")
+
+    assert storage.mark(known) == known
+
+    path.write_bytes(path.read_bytes())  # the same, written anew
+    assert storage.mark(known) == mark._replace(stamp=storage.mark().stamp)  # type: ignore[union-attr]  # there is one
+
+
+def test_memory_has_no_mark(opened: Opened) -> None:
+    storage = opened("in_memory")
+    staged = storage.stage(1)
+    staged.commit()
+
+    assert (staged.mark, storage.mark()) == (None, None)

@@ -15,7 +15,7 @@ from runner.errors import SetupError
 from runner.execution.executor import Source, Work
 from runner.execution.failures import InterruptedRunError, TaskTimeoutError
 from runner.execution.steps import Steps, import_classes, steps_of, write_first_values
-from runner.execution.worker import Call, Outcome, Output, Step, attempt, run_job
+from runner.execution.worker import Call, Marks, Outcome, Output, Step, attempt, run_job
 
 
 class DevelopmentExecutor:
@@ -108,12 +108,11 @@ def interruptible() -> Iterator[None]:
         raise KeyboardInterrupt
 
 
-def _attempt(step: Step) -> None:
+def _attempt(step: Step) -> Marks:
     if step.timeout is None:
-        attempt(step)
-    else:
-        with _alarm(step.timeout):
-            attempt(step)
+        return attempt(step)
+    with _alarm(step.timeout):
+        return attempt(step)
 
 
 @contextmanager

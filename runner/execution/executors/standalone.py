@@ -27,6 +27,7 @@ import attrs
 
 from runner.config.model import DataNodeConfig, StartMethod
 from runner.config.references import FunctionRef
+from runner.data.storage import Mark
 from runner.errors import JobError, SetupError
 from runner.execution import messages
 from runner.execution.blueprint import Blueprint, Functions, blueprint_of, first_of
@@ -452,7 +453,7 @@ class StandaloneExecutor:
             entered.set_exception(UserCodeError(what, failure))
 
     def _settle(self, desk: Desk, packed: bytes) -> None:
-        number, started, seconds, passed, plain, start, end = messages.unpacked(packed)
+        number, started, seconds, passed, plain, start, end, marks = messages.unpacked(packed)
         sent = desk.sent.pop(number, None)
         if sent is None:  # known from the page, or taken back
             return
@@ -473,7 +474,16 @@ class StandaloneExecutor:
             failure = messages.failure_from(plain)
             self._drop_followers(desk)
         self._outcomes.append(
-            Outcome(call.work, call.job, started, seconds, failure, desk.worker.slot, output)
+            Outcome(
+                call.work,
+                call.job,
+                started,
+                seconds,
+                failure,
+                desk.worker.slot,
+                output,
+                [each and Mark(*each) for each in marks],
+            )
         )
 
     def _keep_values(self, desk: Desk, sent: Sent, passed: Sequence[Encoded]) -> None:
