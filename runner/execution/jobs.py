@@ -17,8 +17,9 @@ from runner.execution.lifecycle import (
     move,
     submission_status,
 )
-from runner.execution.worker import Outcome, Output
+from runner.execution.worker import Marks, Outcome, Output
 from runner.plan.model import ExecutionPlan
+from runner.plan.staleness import Verdict
 
 FLUSH_EVERY: Final = 0.03
 SHORT: Final = 0.001
@@ -48,6 +49,8 @@ class JobEnd(NamedTuple):
         failure: of the last attempt; of one that was abandoned, why.
         worker: which one ran it; None: none, or this very process.
         output: what it printed, where that was kept.
+        marks: of each output what was written, where anybody can tell.
+        reason: why it ran, or was skipped; empty where it runs each time.
     """
 
     task: str
@@ -58,6 +61,8 @@ class JobEnd(NamedTuple):
     failure: Failure | None = None
     worker: int | None = None
     output: Output | None = None
+    marks: Marks = ()
+    reason: str = ""
 
 
 class Observer(Protocol):
@@ -72,6 +77,9 @@ class Observer(Protocol):
     def ended(self, job: JobEnd) -> None:
         """A job has ended, and its end is recorded."""
 
+
+Judge = Callable[[int], Verdict]
+"""Whether a job of the plan has to run, now that all that it reads is there."""
 
 Record = Callable[[Sequence[JobEnd]], None]
 """Makes the ends of jobs, and what completed ones have written, survive us."""
@@ -91,7 +99,19 @@ class Jobs:
         *,
         observers: Iterable[Observer] = (),
         fail_fast: bool = False,
+        judge: Judge | None = None,
     ) -> None:
+        """Take a plan.
+
+        Args:
+            plan: whose jobs these are.
+            record: is given the ends of jobs.
+            observers: are told what happens.
+            fail_fast: whether no job is started after one has failed.
+            judge: says whether a skippable job is skipped, when it could run; None: none is.
+        """
+        self._judge = judge
+        self._reasons: dict[int, str] = {}
         self._record = record
         self._observers = tuple(observers)
         self._fail_fast = fail_fast
@@ -147,12 +167,13 @@ class Jobs:
         """A job that can run now; it counts as running from here on."""
         while self._delayed and self._delayed[0][0] <= monotonic():
             self._ready.append(heapq.heappop(self._delayed)[1])
-        if self._stopping or not self._ready:
-            return None
-        index = self._ready.popleft()
-        self._start(index)
-        self.running += 1
-        return index
+        while self._ready and not self._stopping:
+            index = self._ready.popleft()
+            if self._judge is None or not self._tasks[index].skippable or self._is_due(index):
+                self._start(index)
+                self.running += 1
+                return index
+        return None
 
     def follow(self, index: int) -> int | None:
         """The one job that can run as soon as this one has completed, handed over behind it."""
@@ -232,17 +253,28 @@ class Jobs:
 
     @staticmethod
     def _heir_of(plan: ExecutionPlan, after: Sequence[int]) -> int | None:
-        """The one job that needs a job, where it needs no other and has all the time it wants."""
+        """The one job that needs a job, where it needs no other, and neither time nor a look."""
         if len(after) != 1:
             return None
         heir = plan.jobs[after[0]]
-        return after[0] if len(heir.needs) == 1 and not heir.task.timeout else None
+        is_alone = len(heir.needs) == 1 and not heir.task.timeout and not heir.task.skippable
+        return after[0] if is_alone else None
 
     def _start(self, index: int) -> None:
         self._status[index] = move(self._status[index], _RUNNING)
         self._attempts[index] += 1
         for observer in self._observers:
             observer.started(self._tasks[index].id, self._attempts[index])
+
+    def _is_due(self, index: int) -> bool:
+        """Whether a job has to run; one that has not is skipped here."""
+        assert self._judge is not None, "asked only where there is one"
+        verdict = self._judge(index)
+        self._reasons[index] = str(verdict)
+        if verdict.skip:
+            self._end(index, JobStatus.SKIPPED)
+            self._release(index)
+        return not verdict.skip
 
     def _take_back(self, index: int) -> None:
         """A job that was handed over and has not run."""
@@ -263,8 +295,7 @@ class Jobs:
             heir = self._heir[heir]
 
     def _complete(self, index: int, outcome: Outcome) -> None:
-        status, missing = self._status, self._missing
-        status[index] = move(status[index], _COMPLETED)
+        self._status[index] = move(self._status[index], _COMPLETED)
         end = JobEnd(
             self._tasks[index].id,
             _COMPLETED,
@@ -274,8 +305,15 @@ class Jobs:
             None,
             outcome.worker,
             outcome.output,
+            outcome.marks,
+            self._reasons.get(index, ""),
         )
         self._unrecorded.append(end)
+        self._release(index)
+
+    def _release(self, index: int) -> None:
+        """Let what waited for a job's outputs go on."""
+        status, missing = self._status, self._missing
         for after in self._after[index]:
             missing[after] -= 1
             if not missing[after] and status[after] is _BLOCKED:
@@ -320,7 +358,13 @@ class Jobs:
         failure: Failure | None = None,
     ) -> None:
         self._status[index] = move(self._status[index], status)
-        end = JobEnd(self._tasks[index].id, status, self._attempts[index], failure=failure)
+        end = JobEnd(
+            self._tasks[index].id,
+            status,
+            self._attempts[index],
+            failure=failure,
+            reason=self._reasons.get(index, ""),
+        )
         if outcome is not None:
             end = end._replace(
                 started=outcome.started,

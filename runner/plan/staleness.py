@@ -1,0 +1,121 @@
+"""Whether a job has to run again, and the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple
+
+import attrs
+
+from runner.config.model import TaskConfig
+from runner.data.storage import Mark
+from runner.diagnostics import KeyPath
+
+Settings = Mapping[str, str]
+"""What the config says of a job, as JSON by dotted key: `DATA_NODE.out.default_path`."""
+
+
+class Verdict(NamedTuple):
+    """Whether a job is skipped, and why or why not.
+
+    Attributes:
+        skip: whether.
+        reason: in two or three words: `code changed`.
+        detail: the place: `algos/f.py:22 build (called by clean)`.
+        key: of the setting that has changed, whose place the reader wants.
+    """
+
+    skip: bool
+    reason: str
+    detail: str = ""
+    key: KeyPath = ()
+
+    def __str__(self) -> str:
+        return f"{self.reason} {self.detail}".strip()
+
+
+@attrs.frozen(kw_only=True)
+class Basis:
+    """What a job rests on.
+
+    Attributes:
+        code: digest of its function's fingerprint; None: it cannot be read.
+        settings: what the config says of it.
+        inputs: the content of what it reads, by data node; None: nobody can tell.
+        outputs: what it has written, by data node; None: nothing is there, or nobody can tell.
+    """
+
+    code: str | None
+    settings: Settings
+    inputs: Mapping[str, str | None]
+    outputs: Mapping[str, Mark | None]
+
+
+@attrs.frozen(kw_only=True)
+class Trace:
+    """What a job rested on when it last completed.
+
+    Attributes:
+        run: the run that it was in.
+        ended: seconds since 1970, UTC.
+        code: digest of its function's fingerprint.
+        settings: digest of its settings.
+        inputs: fingerprint by data node.
+        outputs: fingerprint by data node.
+    """
+
+    run: str
+    ended: float
+    code: str
+    settings: str
+    inputs: Mapping[str, str]
+    outputs: Mapping[str, str]
+
+
+FORCED: Final = Verdict(skip=False, reason="forced")
+ALWAYS: Final = Verdict(skip=False, reason="not skippable")
+NEVER_RUN: Final = Verdict(skip=False, reason="never run")
+FAILED: Final = Verdict(skip=False, reason="failed last time")
+
+
+def changed_inputs(task: TaskConfig, now: Basis, before: Trace) -> Verdict | None:
+    """Of the first input whose content is another, or cannot be told."""
+    for node in dict.fromkeys(task.inputs):
+        fingerprint = now.inputs.get(node)
+        if fingerprint is None:
+            return Verdict(skip=False, reason="no fingerprint:", detail=node)
+        if before.inputs.get(node) != fingerprint:
+            return Verdict(skip=False, reason="input changed:", detail=node)
+    return None
+
+
+def changed_outputs(task: TaskConfig, now: Basis, before: Trace) -> Verdict | None:
+    """Of the first output that is not there any more, or that somebody has changed."""
+    for node in task.outputs:
+        mark = now.outputs.get(node)
+        if mark is None:
+            return Verdict(skip=False, reason="output missing:", detail=node)
+        if before.outputs.get(node) != mark.fingerprint:
+            return Verdict(skip=False, reason="output changed:", detail=node)
+    return None
+
+
+def expired(before: Trace, validity: timedelta | None, now: float) -> Verdict | None:
+    """Where the outputs were valid only for a while, and that is over."""
+    if validity is None or now <= before.ended + validity.total_seconds():
+        return None
+    since = datetime.fromtimestamp(before.ended + validity.total_seconds()).astimezone()
+    return Verdict(
+        skip=False, reason="validity period over since", detail=f"{since:%Y-%m-%d %H:%M}"
+    )
+
+
+def changed_setting(now: Settings, before: Settings) -> Verdict:
+    """The first setting that is another; of some there is at least one."""
+    for key in [*now, *(key for key in before if key not in now)]:
+        old, new = before.get(key), now.get(key)
+        if old != new:
+            detail = f"{key} changed: {old or 'nothing'} -> {new or 'nothing'}"
+            return Verdict(skip=False, reason="", detail=detail, key=tuple(key.split(".")))
+    return Verdict(skip=False, reason="settings changed")
