@@ -569,9 +569,15 @@ def _files_by_task(plan: ExecutionPlan, instance: Instance) -> dict[str, list[st
 
 
 def _job_row(run: str, end: JobEnd) -> JobRow:
-    failure = f"{end.failure.code} {end.failure.message}" if end.failure else None
-    task, status, attempts, started, seconds, _, worker, output = end
-    row = JobRow(run, task, str(status), attempts, started, seconds, failure, worker)
+    task, status, attempts, started, seconds, failure, worker, output, _, _ = end
+    why = f"{failure.code} {failure.message}" if failure else None
     if output is None:
-        return row
-    return row._replace(log=output.file, log_start=output.start, log_end=output.end)
+        return JobRow(run, task, _WORDS[status], attempts, started, seconds, why, worker)
+    log, start, stop = output.file, output.start, output.end
+    return JobRow(
+        run, task, _WORDS[status], attempts, started, seconds, why, worker, log, start, stop
+    )
+
+
+_WORDS: Final = {status: status.value for status in JobStatus}
+"""What SQLite takes at once, which it does not with a member of an enumeration."""
