@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
+
+import attrs
 
 from runner import graph
 from runner.config.model import Config, ScenarioConfig, TaskConfig
@@ -53,6 +55,21 @@ def compile_plan(
         not_selected=tuple(task.id for task in tasks if task.id not in chosen),
         selection=selection or Selection(),
         config=config,
+    )
+
+
+def restricted(plan: ExecutionPlan, task_ids: Collection[str]) -> ExecutionPlan:
+    """The same plan with no other jobs than those of some of its tasks."""
+    left = [job.task for job in plan.jobs if job.task.id in task_ids]
+    before = _before([job.task for job in plan.jobs])
+    produced = {node_id: task.id for task in left for node_id in task.outputs}
+    out = tuple(job.task.id for job in plan.jobs if job.task.id not in task_ids)
+    return attrs.evolve(
+        plan,
+        jobs=tuple(_jobs(left, before)),
+        produced=produced,
+        sources=_sources(left, produced),
+        not_selected=(*plan.not_selected, *out),
     )
 
 

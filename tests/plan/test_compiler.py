@@ -7,7 +7,7 @@ import pytest
 
 from runner.config.model import Config, DataNodeConfig, JobConfig, Mode, ScenarioConfig, TaskConfig
 from runner.errors import UsageError
-from runner.plan.compiler import compile_plan, find_scenario, scenario_ids
+from runner.plan.compiler import compile_plan, find_scenario, restricted, scenario_ids
 from runner.plan.model import ExecutionPlan, Selection
 
 # load -> clean -> train -> publish, and audit beside: load -> audit
@@ -238,3 +238,17 @@ def test_a_long_chain_does_not_recurse(turned: bool) -> None:
     assert [job.task.id for job in plan.jobs[:3]] == ["t0", "t1", "t2"]
     assert len(plan.jobs) == count
     assert plan.jobs[-1].needs == (count - 2,)
+
+
+def test_a_part_of_a_plan() -> None:
+    plan = restricted(compile_plan(CONFIG, "all"), {"train", "publish", "audit"})
+
+    assert names(plan) == ["audit", "train", "publish"]
+    assert [job.needs for job in plan.jobs] == [(), (), (1,)]
+    assert plan.produced == {"findings": "audit", "model": "train", "page": "publish"}
+    assert set(plan.sources) == {"table", "rows"}
+    assert plan.not_selected == ("load", "clean")
+
+
+def test_nothing_of_a_plan() -> None:
+    assert restricted(compile_plan(CONFIG, "all"), set()).jobs == ()
