@@ -14,7 +14,7 @@ from runner.config.model import Config
 from runner.config.parser import UnreadableFileError
 from runner.config.pauses import collector_paused
 from runner.config.reading import Reading
-from runner.config.sources import find_config, layers_of
+from runner.config.sources import find_config, layers_again, layers_of
 from runner.diagnostics import Diagnostic, has_errors
 from runner.errors import ConfigError
 
@@ -60,6 +60,37 @@ def load(
     application_path = application_path.absolute()
     diagnostics: list[Diagnostic] = []
     layers = tuple(layers_of(paths, overrides, environ, base, diagnostics))
+    loaded = _loaded(layers, environ, diagnostics, application_path)
+    written = tuple((layer.name, layer.text) for layer in layers)
+    return attrs.evolve(loaded, config=attrs.evolve(loaded.config, written=written))
+
+
+def load_again(
+    written: Iterable[tuple[str, str | None]],
+    *,
+    environ: Mapping[str, str],
+    application_path: Path,
+) -> Loaded:
+    """Load what a config was once loaded from, whatever the files say by now.
+
+    Args:
+        written: `Config.written`.
+        environ: for `ENV[…]`.
+        application_path: where relative paths start.
+    """
+    diagnostics: list[Diagnostic] = []
+    layers = tuple(layers_again(written, diagnostics))
+    loaded = _structured(layers, environ, diagnostics, application_path)
+    return attrs.evolve(loaded, config=attrs.evolve(loaded.config, written=tuple(written)))
+
+
+def _loaded(
+    layers: tuple[Layer, ...],
+    environ: Mapping[str, str],
+    diagnostics: list[Diagnostic],
+    application_path: Path,
+) -> Loaded:
+    """A config of layers, from the cache where it is large."""
     if diagnostics or sum(len(layer.text or "") for layer in layers) < LARGE:
         return _structured(layers, environ, diagnostics, application_path)
     from runner.config import cache

@@ -249,6 +249,8 @@ class Config:
             for a whole file. A config in which there are any has errors and is not run; rules use
             it to keep quiet about what follows.
         application_path: relative paths start here, and it heads `sys.path`.
+        written: what it was loaded from, the lowest first: the name of each layer, and its TOML;
+            None where there is none, for `--set` and what was made in Python.
     """
 
     runner: Mapping[str, Any] = attrs.field(factory=dict)
@@ -261,6 +263,7 @@ class Config:
     env: Mapping[KeyPath, EnvRef] = attrs.field(factory=dict)
     unread: frozenset[KeyPath] = attrs.field(default=frozenset(), eq=False, repr=False)
     application_path: Path = attrs.field(factory=Path, eq=False)
+    written: tuple[tuple[str, str | None], ...] = attrs.field(default=(), eq=False, repr=False)
 
     def incomplete(self) -> frozenset[KeyPath]:
         """Every key path that could not be read, or under which something could not."""

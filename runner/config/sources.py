@@ -24,6 +24,7 @@ from runner.diagnostics import (
 from runner.errors import ConfigError
 
 FILE_NAMES: Final = ("runner.toml", "config.toml")
+_SET: Final = "--set "
 PATH_VARIABLES: Final = ("TAIPY_CONFIG_PATH", "RUNNER_CONFIG_PATH")
 
 
@@ -78,7 +79,20 @@ def layers_of(
     for override in overrides:
         tables = _override(override, diagnostics)
         if tables is not None:
-            yield Layer(f"--set {_without_secret(override)}", partial(dict, tables))
+            yield Layer(f"{_SET}{_without_secret(override)}", partial(dict, tables))
+
+
+def layers_again(
+    written: Iterable[tuple[str, str | None]], diagnostics: list[Diagnostic]
+) -> Iterator[Layer]:
+    """Layers of another time, of which the names and the TOML were kept."""
+    for name, text in written:
+        if text is not None:
+            yield Layer(name, partial(parse_toml, text, name), text)
+            continue
+        tables = _override(name.removeprefix(_SET), diagnostics)
+        if tables is not None:
+            yield Layer(name, partial(dict, tables))
 
 
 def _without_secret(override: str) -> str:
