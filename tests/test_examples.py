@@ -17,6 +17,10 @@ import runner
 EXAMPLES = Path(__file__).parent.parent / "examples"
 FOLDERS = sorted(path.parent for path in EXAMPLES.glob("*/pipeline.toml"))
 NEED_PANDAS = frozenset({"weather"})
+OPTIONS = {"two_scenarios": ["--all"]}
+"""Further arguments of `execute`, by example."""
+OUT = {"two_scenarios": ".runner/data"}
+"""Where the files are that it makes, if not in `out`."""
 
 
 def layered() -> Iterator[tuple[Path, list[str], str]]:
@@ -41,10 +45,15 @@ def copied(folder: Path, target: Path) -> Path:
 
 
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Call the command line of the very package that is being tested, warnings being errors."""
+    """Call the command line."""
+    return python(folder, "-m", "runner", *arguments)
+
+
+def python(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Call Python with the very package that is being tested, warnings being errors."""
     package = Path(runner.__file__).parent
     return subprocess.run(
-        [sys.executable, "-m", "runner", *arguments],
+        [sys.executable, *arguments],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(package.parent), "PYTHONWARNINGS": "error"},
         capture_output=True,
@@ -64,7 +73,8 @@ def texts(folder: Path) -> dict[str, str]:
 
 
 def test_there_are_examples() -> None:
-    assert [folder.name for folder in FOLDERS] == ["layers", "quickstart", "weather"]
+    names = [folder.name for folder in FOLDERS]
+    assert names == ["layers", "quickstart", "two_scenarios", "weather"]
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
@@ -81,13 +91,32 @@ def test_checks_without_a_warning(
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
+@pytest.mark.parametrize(
+    "mode",
+    [
+        pytest.param([], id="as-written"),
+        pytest.param(["--mode", "development"], id="development"),
+        pytest.param(["--mode", "standalone"], id="standalone"),
+    ],
+)
 @EXAMPLE
 def test_makes_the_expected_files(
-    folder: Path, files: list[str], expected: str, tmp_path: Path
+    folder: Path, files: list[str], expected: str, mode: list[str], tmp_path: Path
 ) -> None:
     copy = copied(folder, tmp_path)
 
-    executed = run(copy, "execute", *files)
+    executed = run(copy, "execute", *files, *mode, *OPTIONS.get(folder.name, ()))
 
     assert executed.returncode == 0, executed.stdout + executed.stderr
-    assert texts(copy / "out") == texts(folder / expected) != {}
+    assert texts(copy / OUT.get(folder.name, "out")) == texts(folder / expected) != {}
+
+
+def test_two_scenarios_from_python(tmp_path: Path) -> None:
+    copy = copied(EXAMPLES / "two_scenarios", tmp_path)
+
+    ran = python(copy, "main.py")
+
+    assert (ran.stdout, ran.stderr) == ("first: COMPLETED\nsecond: COMPLETED\n52 18\n", "")
+    assert ran.returncode == 0
+    made = texts(copy / ".runner" / "data" / "scenarios")
+    assert (made["first/output.json"], made["second/output.json"]) == ("52\n", "18\n")

@@ -60,6 +60,9 @@ def write_letter(greetings: list[str]) -> dict[str, object]:
     runner plan       # what would run, and why
     runner execute    # run it; the result is in out/letter.json
 
+Jobs run one by one in this process; `runner execute --mode standalone`, or `mode = "standalone"` in
+a section `[JOB]`, runs them in worker processes.
+
 Editors that know TOML schemas complete ids and functions from runner.schema.json. After adding
 some, write it anew:
 

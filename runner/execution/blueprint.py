@@ -9,8 +9,10 @@ from typing import Any
 
 import attrs
 
-from runner.config.model import DataNodeConfig, Durability
+from runner.config.model import DataNodeConfig, Durability, TaskConfig
 from runner.config.references import FunctionRef
+from runner.data.storage import reason
+from runner.errors import ConfigError
 from runner.execution.executor import Work
 from runner.execution.steps import classes_of, function_of
 
@@ -57,7 +59,11 @@ class Functions:
 
 
 def blueprint_of(work: Work, functions: Functions, number: int) -> Blueprint:
-    """Prepare the plan of a submission."""
+    """Prepare the plan of a submission.
+
+    Raises:
+        ConfigError: RUN308, a function that no name leads to cannot be pickled.
+    """
     places: dict[str, int] = {}
     keys: dict[str, str] = {}
     nodes: list[tuple[str, bytes | None]] = []
@@ -74,7 +80,10 @@ def blueprint_of(work: Work, functions: Functions, number: int) -> Blueprint:
     for job in work.plan.jobs:
         task = job.task
         inputs, outputs, timeout = task.inputs, task.outputs, task.timeout
-        function = functions.number(function_of(task))
+        try:
+            function = functions.number(function_of(task))
+        except Exception as error:  # whatever it holds raises anything
+            raise _not_sent(task, error) from error
         told.append(
             (
                 task.id,
@@ -120,6 +129,12 @@ def _opened_by(work: Work, node: DataNodeConfig) -> bytes:
     opening = (node.storage_type, node.options, place.key, path, durable)
     names_objects = any(ref.target is not None for ref in classes_of([node]))
     return _dumped(opening) if names_objects else pickle.dumps(opening, 5)
+
+
+def _not_sent(task: TaskConfig, error: Exception) -> ConfigError:
+    message = f"the function of task `{task.id}` cannot be pickled: {reason(error)}"
+    hint = "open inside the function what it needs, or define it in a module"
+    return ConfigError(message, code="RUN308", hint=hint)
 
 
 def _dumped(value: Any) -> bytes:

@@ -115,7 +115,12 @@ class Channel:
         self._stream.close()
 
     def abandon(self) -> None:
-        """Forget the socket; its descriptor is to become another's."""
+        """Forget the socket, whose descriptor is to become another's; what was to come is closed.
+
+        In a process that was forked: who keeps an end of another's socket open hides its end.
+        """
+        for pair in self._pairs:
+            close_all(pair)
         self._stream.detach()
 
     def _read(self) -> bytes:

@@ -15,7 +15,7 @@ _TOLD: Final = frozenset({"os.chdir", "os.putenv", "os.unsetenv"})
 
 
 class Housekeeping:
-    """Keeps a worker's process as it was: folder, environment, signals, umask, `sys.path`.
+    """Keeps a worker's process as it was: folder, environment, streams, signals, umask, `sys.path`.
 
     What the interpreter tells of is put back after each job. The rest takes a few system calls to
     find, so it is looked for after jobs that are long beside that, and after each batch of others.
@@ -30,6 +30,8 @@ class Housekeeping:
         """Take what is now as what is to be kept: modules may change it when they are imported."""
         self._folder = os.getcwd()  # noqa: PTH109 - text in, text out
         self._environ = dict(os.environ)
+        self._streams = sys.stdout, sys.stderr
+        self._files = _standard_files()
         self._path = list(sys.path)
         self._recursion_limit = sys.getrecursionlimit()
         self._umask = _umask()
@@ -44,6 +46,9 @@ class Housekeeping:
         try:
             if self._is_changed:
                 self._put_back_surroundings()
+            sys.stdout, sys.stderr = out, err = self._streams
+            if out.closed or err.closed:
+                return False
             return not thoroughly or self._put_back_the_rest()
         except OSError:
             return False
@@ -70,7 +75,9 @@ class Housekeeping:
         for number, handler in self._handlers.items():
             if signal.getsignal(number) is not handler:
                 signal.signal(number, handler)
-        return _limits() == self._limits and not (_has_children() or self._has_new_threads())
+        if _limits() != self._limits or _standard_files() != self._files:
+            return False
+        return not (_has_children() or self._has_new_threads())
 
     def _has_new_threads(self) -> bool:
         """Whether a thread was left that Python would wait for; those are nobody's helpers."""
@@ -83,6 +90,11 @@ def _umask() -> int:
     now = os.umask(0o077)
     os.umask(now)
     return now
+
+
+def _standard_files() -> list[tuple[int, int]]:
+    """What the standard descriptors lead to."""
+    return [(found.st_dev, found.st_ino) for found in map(os.fstat, range(3))]
 
 
 def _limits() -> list[tuple[int, int]]:

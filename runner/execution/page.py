@@ -4,7 +4,7 @@ It tells what no message could. A worker that is killed sends nothing any more; 
 long job sends nothing yet. In both cases the runner reads here which call was begun last, and the
 outcomes of those before it that were not sent.
 
-The layout, in bytes, numbers little-endian:
+The layout, in bytes, numbers in the order of the machine:
 
     0   the call that was begun last, by its number; the worker writes it
     8   first and
@@ -15,6 +15,7 @@ The layout, in bytes, numbers little-endian:
 Neither side has a lock. The worker says that it begins a call before it looks whether it may. The
 runner forbids calls before it looks, `SETTLED` seconds later, which was begun last: by then each
 has seen what the other had written, so that a call is either begun or taken back, and never both.
+Each number is written at once: `struct` would write zeros before it, which the other side may see.
 """
 
 from __future__ import annotations
@@ -31,9 +32,8 @@ SETTLED: Final = 0.001
 _SIZE: Final = 256 * 1024
 _HEAD: Final = 32
 _NEVER: Final = 2**64 - 1
-_NUMBER: Final = Struct("<Q")
 _LENGTH: Final = Struct("<I")
-_BEGUN, _FIRST, _LAST, _TAIL = 0, 8, 16, 24
+_BEGUN, _FIRST, _LAST, _TAIL = range(4)
 
 
 class Page:
@@ -42,6 +42,8 @@ class Page:
     def __init__(self, descriptor: int) -> None:
         """Map what `create` has made; the descriptor may be closed afterwards."""
         self._memory = mmap.mmap(descriptor, _SIZE)
+        with memoryview(self._memory) as whole, whole[:_HEAD] as head:
+            self._numbers = head.cast("Q")
         self._tail = 0
 
     @classmethod
@@ -54,21 +56,20 @@ class Page:
                 descriptor = os.dup(file.fileno())
         os.ftruncate(descriptor, _SIZE)
         page = cls(descriptor)
-        _NUMBER.pack_into(page._memory, _FIRST, _NEVER)
+        page._numbers[_FIRST] = _NEVER
         return page, descriptor
 
     def close(self) -> None:
+        self._numbers.release()
         self._memory.close()
 
     # The worker's side
 
     def begin(self, number: int) -> bool:
         """Say that a call is begun; whether it may be."""
-        memory = self._memory
-        _NUMBER.pack_into(memory, _BEGUN, number)
-        if number < _NUMBER.unpack_from(memory, _FIRST)[0]:
-            return True
-        return number > int(_NUMBER.unpack_from(memory, _LAST)[0])
+        numbers = self._numbers
+        numbers[_BEGUN] = number
+        return number < numbers[_FIRST] or number > numbers[_LAST]
 
     def keep(self, outcome: bytes) -> bool:
         """Keep an outcome that is not sent yet; False: there is no room."""
@@ -79,33 +80,36 @@ class Page:
         _LENGTH.pack_into(self._memory, start, len(outcome))
         self._memory[start + _LENGTH.size : end] = outcome
         self._tail = end - _HEAD
-        _NUMBER.pack_into(self._memory, _TAIL, self._tail)
+        self._numbers[_TAIL] = self._tail
         return True
 
     def forget(self) -> None:
         """All outcomes are sent."""
         if self._tail:
             self._tail = 0
-            _NUMBER.pack_into(self._memory, _TAIL, 0)
+            self._numbers[_TAIL] = 0
 
     # The runner's side
 
     @property
     def begun(self) -> int:
         """The number of the call that was begun last; 0: none was."""
-        return int(_NUMBER.unpack_from(self._memory, _BEGUN)[0])
+        return self._numbers[_BEGUN]
+
+    @property
+    def _told(self) -> int:
+        return self._numbers[_TAIL]
 
     def forbid(self, first: int, last: int) -> None:
         """Let the worker begin none of these calls; after `SETTLED`, `begun` says which it has."""
-        _NUMBER.pack_into(self._memory, _LAST, last)
-        _NUMBER.pack_into(self._memory, _FIRST, first)
+        self._numbers[_LAST] = last
+        self._numbers[_FIRST] = first
 
     def unsent(self) -> list[bytes]:
         """The outcomes that were not sent, as far as they can be read while the worker goes on."""
-        begun = self.begun
-        tail = _NUMBER.unpack_from(self._memory, _TAIL)[0]
+        begun, tail = self.begun, self._told
         data = self._memory[_HEAD : _HEAD + tail]
-        if self.begun != begun:  # it went on, and will send them by itself
+        if (self.begun, self._told) != (begun, tail):  # it went on, and sends them by itself
             return []
         outcomes = []
         start = 0

@@ -318,10 +318,13 @@ class Worker:
         )
 
     def _keep(self, outcome: bytes) -> None:
-        if not self._page.keep(outcome):
+        is_kept = self._page.keep(outcome)
+        if not is_kept:
             self._send()
-            self._page.keep(outcome)
+            is_kept = self._page.keep(outcome)
         self._outcomes.append(outcome)
+        if not is_kept:  # it is larger than the page, and must not be lost with what comes next
+            self._send()
 
     def _send(self) -> None:
         if self._outcomes:
@@ -353,7 +356,7 @@ class Worker:
         try:
             sys.stdout.flush()
             sys.stderr.flush()
-        except (OSError, ValueError, AttributeError):  # a job has closed or replaced them
+        except BaseException:  # noqa: BLE001 - a job has closed them, or replaced them by anything
             return
 
 

@@ -180,6 +180,14 @@ class Workers:
                 events += self._heed_guard()
         return events
 
+    def hear(self, worker: Worker) -> list[Event]:
+        """What a worker has said by now; waits for nothing."""
+        events: list[Event] = []
+        with suppress(BlockingIOError):
+            while worker.socket.fileno() in self._by_descriptor:
+                events += self._received(worker)
+        return events
+
     def wake(self) -> None:
         """End a wait. For any thread, and for signal handlers."""
         if self._is_closed:
@@ -243,9 +251,15 @@ class Workers:
 
     def _read(self, worker: Worker) -> list[Event]:
         try:
-            data = worker.socket.recv(_READ)
+            return self._received(worker)
         except BlockingIOError:
             return []
+
+    def _received(self, worker: Worker) -> list[Event]:
+        try:
+            data = worker.socket.recv(_READ)
+        except BlockingIOError:
+            raise
         except OSError:
             data = b""
         if not data:  # how it ended, the guardian will tell
@@ -273,9 +287,8 @@ class Workers:
         worker = self.alive.get(number)
         if worker is None:
             return []
-        events: list[Event] = []
-        while worker.socket.fileno() in self._by_descriptor:  # what it had said before it ended
-            events += self._read(worker)
+        events = self.hear(worker)  # what it had said before it ended
+        self._unregister(worker)  # whoever else may have its end of the socket open
         if not worker.has_spoken:
             self._failures += 1
             if self._failures >= MOST_STARTS:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
+import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from importlib.resources import files
@@ -14,7 +16,8 @@ from typing import TypeAlias
 import attrs
 import pytest
 
-import runner.cli.check  # noqa: F401 - before what it is made with is hidden from it
+import runner
+import runner.cli.check  # before what it is made with is hidden from it
 from runner.checker.codes.pages import page_of
 from runner.cli.app import run
 from runner.diagnostics import CODES
@@ -23,6 +26,14 @@ MARK = "  # <- here"
 NOT_GIVEN_BY_CHECK = frozenset({"RUN211", "RUN307", "RUN308"})
 """Of the codes 1xx to 4xx; what is no mistake of a file has no file as an example."""
 CHECKED = [code for code in CODES if code[3] in "1234" and code not in NOT_GIVEN_BY_CHECK]
+RUN = [
+    code
+    for code in CODES
+    if re.search(r"^```toml |^```python main.py", page_of(code).text, re.M) and code not in CHECKED
+]
+"""Those whose examples are run, and have to give what they show."""
+PROGRAMS = {"runner": ["-m", "runner"], "python": []}
+"""What an example calls, as arguments of Python."""
 
 
 @attrs.frozen
@@ -132,6 +143,40 @@ def test_the_bad_example_gives_its_code_at_the_mark(code: str, outcome: Outcome)
 @pytest.mark.parametrize("code", CHECKED)
 def test_the_good_example_gives_nothing(code: str, outcome: Outcome) -> None:
     assert outcome(good_of(code)) == (0, [])
+
+
+@pytest.mark.parametrize("code", RUN)
+def test_a_run_gives_what_its_example_shows(code: str, tmp_path: Path) -> None:
+    section = _section(code, "Example")
+    for name, content in _example(section).files.items():
+        (tmp_path / name).write_bytes(content)
+    shown = re.search(r"^```text\n\$ (.*?)\n(.*?)^```$", section, re.M | re.S)
+    assert shown
+
+    program, *arguments = shown[1].split()
+    ended = subprocess.run(
+        [sys.executable, *PROGRAMS[program], *arguments],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(Path(runner.__file__).parent.parent)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        timeout=60,
+        check=False,
+    )
+
+    assert _same_each_time(shown[2], "/srv/sales") in _same_each_time(ended.stdout, str(tmp_path))
+
+
+def test_all_that_can_go_wrong_in_a_run_is_run() -> None:
+    assert {"RUN308", "RUN509", *(code for code in CODES if code[3] == "6")} - {"RUN605"} <= {*RUN}
+
+
+def _same_each_time(text: str, folder: str) -> str:
+    """What is said of a run, less what differs from run to run."""
+    text = re.sub(r"^\d\d:\d\d:\d\d ", "12:00:00 ", text.replace(folder, ""), flags=re.M)
+    return re.sub(r"\b\d+ ms\b", "0 ms", re.sub(r"\brun \w{4}\b", "run 8k2p", text))
 
 
 def test_every_code_has_a_page_and_every_page_a_code() -> None:

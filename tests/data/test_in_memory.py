@@ -73,7 +73,7 @@ def test_what_cannot_be_copied(opened: Opened) -> None:
         "data node `x` cannot be written: `result['lock']` is a `lock`, which cannot be copied: "
         "cannot pickle '_thread.lock' object"
     )
-    assert caught.value.code == "RUN605"
+    assert caught.value.code == "RUN606"
     assert caught.value.hint == 'with copy_mode = "assign" all tasks share the object itself'
 
 

@@ -18,6 +18,8 @@ import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
+from functools import partial
+from itertools import takewhile
 from operator import attrgetter, is_
 from threading import Lock
 from time import monotonic, time
@@ -92,7 +94,7 @@ class Desk:
         heard: when it last ended something, or was sent something while it had nothing.
         deadline: when the first call has taken too long; None: it may take as long as it wants.
         entering: the submissions that it was told of and has not entered yet.
-        firsts: who waits for default data that it writes.
+        firsts: the default data that it is to write, and who waits for it.
         knows, blueprints: the functions and the blueprints that it was told of.
         printed: bytes of its log that belong to ended jobs.
         retires: whether it ends of its own, having been changed by a job.
@@ -108,7 +110,7 @@ class Desk:
     heard: float = 0.0
     deadline: float | None = None
     entering: deque[int] = attrs.field(factory=deque)
-    firsts: deque[Future[Any]] = attrs.field(factory=deque)
+    firsts: deque[tuple[bytes, Future[Any]]] = attrs.field(factory=deque)
     knows: set[int] = attrs.field(factory=set)
     blueprints: set[int] = attrs.field(factory=set)
     printed: int = 0
@@ -123,7 +125,7 @@ class Desk:
         return (
             self.load < AHEAD / 2
             and len(self.sent) <= MOST_AHEAD // 2
-            and not (self.entering or self.is_stuck or self.retires or self.killed)
+            and not (self.entering or self.firsts or self.is_stuck or self.retires or self.killed)
         )
 
     @property
@@ -294,7 +296,10 @@ class StandaloneExecutor:
     # Submissions
 
     def _prepared(self, work: Work) -> Known:
-        """The submission with its blueprint, which is made once as long as it is the same plan."""
+        """The submission with its blueprint, which is made once as long as it is the same plan.
+
+        A function that is itself given holds what it refers to, which may have changed since.
+        """
         assert isinstance(work.memory, EncodedMemory), "values in memory have to be encoded"
         with self._lock:
             made = (work.plan, work.instance)
@@ -302,7 +307,8 @@ class StandaloneExecutor:
             if not found:
                 self._numbers += 1
                 found.append(blueprint_of(work, self._functions, self._numbers))
-                self._blueprints.append((*made, found[0]))
+                if not _gives_functions(work):
+                    self._blueprints.append((*made, found[0]))
         return Known(work, found[0], work.memory, dict(found[0].readers))
 
     def _announce(self, known: Known, entered: Future[None]) -> None:
@@ -362,8 +368,9 @@ class StandaloneExecutor:
                         self._tell(desk, known)
 
     def _ask_for_first(self, request: bytes, written: Future[Any]) -> None:
+        self._furnish()  # the last worker may have ended just before
         desk = min(self._desks.values(), key=lambda each: each.load)
-        desk.firsts.append(written)
+        desk.firsts.append((request, written))
         self._workers.send(desk.worker, request)
 
     # Calls go out
@@ -427,7 +434,7 @@ class StandaloneExecutor:
         elif what == messages.ENTERED:
             self._entered(desk, *arguments)
         elif what == messages.FIRST_DONE:
-            _answer(desk.firsts.popleft(), *arguments)
+            _answer(desk.firsts.popleft()[1], *arguments)
         elif what == messages.RETIRE:
             desk.retires = True
             self._give_back(desk, desk.sent)
@@ -461,6 +468,7 @@ class StandaloneExecutor:
         call = sent.call
         if started is None:
             self._outcomes.append(_returned(call))
+            self._give_back(desk, takewhile(lambda each: desk.sent[each].follows, [*desk.sent]))
             return
         took = self._took.get(sent.function)
         now = seconds + OVERHEAD
@@ -518,7 +526,8 @@ class StandaloneExecutor:
     def _start_clock(self, desk: Desk) -> None:
         """Of the call that the worker is at now."""
         desk.deadline = None
-        if desk.load >= _LONG and desk.sent:  # one that has a time limit counts as long
+        # One that has a time limit counts as long; sums of what is short and long are inexact.
+        if desk.load > _LONG / 2 and desk.sent:
             first = next(iter(desk.sent.values()))
             if first.timeout is not None:
                 desk.deadline = desk.heard + first.timeout
@@ -532,10 +541,7 @@ class StandaloneExecutor:
                 self._take_back(desk)
             if desk.killed is not None or not desk.sent:
                 continue
-            number, sent = next(iter(desk.sent.items()))
-            if desk.deadline is not None and desk.deadline <= now:
-                self._kill(desk, number, _timed_out(sent.timeout))
-            elif _late_at(desk) <= now:
+            if _due_at(desk) <= now:
                 self._catch_up(desk, now)
         if self._doomed:
             self._end_doomed()
@@ -546,22 +552,40 @@ class StandaloneExecutor:
             if desk.withdrawn is not None:
                 times.append(desk.withdrawn[1])
             if desk.sent and desk.killed is None:
-                times.append(_late_at(desk) if desk.deadline is None else desk.deadline)
+                times.append(_due_at(desk))
         if self._doomed:
             times.append(now + SETTLED)
         soonest = min(times, default=_NEVER)
         return None if soonest == _NEVER else max(soonest - now, 0.0)
 
     def _catch_up(self, desk: Desk, now: float) -> None:
-        """Read what a worker has done and not sent, and take back what waits behind the rest."""
-        desk.heard = now
-        for outcome in desk.worker.page.unsent():
+        """Take in what a worker has said and done while nobody listened; act if it is late yet."""
+        # What is on the page came after all that was said by then.
+        unsent = desk.worker.page.unsent()
+        events = self._workers.hear(desk.worker)
+        for event in events:
+            self._heed(event)
+        for outcome in unsent:
             self._settle(desk, outcome)
-        self._start_clock(desk)
+        if unsent:
+            desk.heard = now
+            self._start_clock(desk)
+        if not desk.sent:
+            return
+        if desk.deadline is None and not events:
+            self._withdraw(desk, now)
+        elif desk.deadline is not None and desk.deadline <= now:
+            number, sent = next(iter(desk.sent.items()))
+            self._kill(desk, number, _timed_out(sent.timeout))
+
+    def _withdraw(self, desk: Desk, now: float) -> None:
+        """Take back what waits behind the call that a worker is at."""
+        desk.heard = now
         begun = desk.worker.page.begun
         waiting = [number for number in desk.sent if number > begun]
         if waiting and desk.withdrawn is None:
-            desk.worker.page.forbid(waiting[0], waiting[-1])
+            # from `begun` on, since it may not have come to those that were withdrawn before
+            desk.worker.page.forbid(begun + 1, waiting[-1])
             desk.withdrawn = (waiting, now + SETTLED)
             desk.is_stuck = True
 
@@ -598,15 +622,24 @@ class StandaloneExecutor:
         page = desk.worker.page
         for outcome in page.unsent():
             self._settle(desk, outcome)
-        for waiting in desk.firsts:
-            message = f"the worker that was to write default data {lost.how}"
-            waiting.set_exception(JobError(message, code="RUN603"))
-        if desk.entering:
-            self._lose_entering(desk, lost)
         begun = page.begun
+        ran_a_job = begun in desk.sent or desk.killed is not None
+        if desk.firsts:
+            self._lose_firsts(desk, lost, again=ran_a_job)
+        if desk.entering and not ran_a_job:
+            self._lose_entering(desk, lost)
         if begun in desk.sent:
             self._blame(desk, begun, lost)
         self._give_back(desk, desk.sent)
+
+    def _lose_firsts(self, desk: Desk, lost: Lost, *, again: bool) -> None:
+        """The default data that it was to write is written by another, or refused."""
+        for request, waiting in desk.firsts:
+            if again:
+                self._errands.append(partial(self._ask_for_first, request, waiting))
+            else:
+                message = f"the worker that was to write default data {lost.how}"
+                waiting.set_exception(JobError(message, code="RUN603"))
 
     def _lose_entering(self, desk: Desk, lost: Lost) -> None:
         number = desk.entering[0]
@@ -632,8 +665,10 @@ class StandaloneExecutor:
         )
 
 
-def _late_at(desk: Desk) -> float:
-    """When a worker should have said something about the first of several calls."""
+def _due_at(desk: Desk) -> float:
+    """When the first call has taken too long, or something should have been said about it."""
+    if desk.deadline is not None:
+        return desk.deadline
     if len(desk.sent) < 2 or desk.withdrawn is not None:
         return _NEVER
     return desk.heard + next(iter(desk.sent.values())).seconds + LATE
@@ -653,6 +688,10 @@ def _answer(written: Future[Any], refusal: tuple[str, Any] | None, values: Any) 
 
 def _runs_users_code(node: DataNodeConfig) -> bool:
     return isinstance(node.default_data, FunctionRef) or any(classes_of([node]))
+
+
+def _gives_functions(work: Work) -> bool:
+    return any(function_of(job.task).target is not None for job in work.plan.jobs)
 
 
 def _modules(work: Work) -> set[str]:
