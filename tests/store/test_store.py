@@ -15,19 +15,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.errors import SetupError, UsageError
+from runner.store.database import FILE_NAME, VERSION, _use_wal
 from runner.store.processes import this_process
 from runner.store.store import (
-    FILE_NAME,
-    VERSION,
+    About,
     JobRow,
+    Locking,
+    LockRow,
     NodeRow,
     NoRunError,
     RunRow,
     Store,
-    _use_wal,
+    TraceRow,
+    VersionRow,
 )
 
 NOW = datetime(2026, 5, 1, 12, 30, 1, 5, tzinfo=timezone(timedelta(hours=2)))
+WHY: Final = ("never run", "ValueError", "Traceback: bad")
 HINT = "look at its permissions and the free space, or set [CORE] storage_folder to another"
 
 
@@ -52,6 +56,14 @@ def change(folder: Path, *statements: str) -> None:
     with closing(sqlite3.connect(folder / FILE_NAME, isolation_level=None)) as connection:
         for statement in statements:
             connection.execute(statement)
+
+
+def alive(_: object) -> bool:
+    return False
+
+
+def gone(_: object) -> bool:
+    return True
 
 
 def together(count: int, work: Callable[[int], object]) -> list[BaseException]:
@@ -96,10 +108,10 @@ def test_what_was_recorded_is_there_when_it_is_opened_again(folder: Path, store:
     run = store.begin_run("s", "development", 5.0)
     store.record(
         [
-            JobRow(run, "t", "FAILED", 2, 6.0, 0.5, "RUN601 bad", 2, "s-1.log", 10, 20),
+            JobRow(run, "t", "FAILED", 2, 6.0, 0.5, "RUN601 bad", 2, "s-1.log", 10, 20, *WHY),
             JobRow(run, "u", "ABANDONED", 0, *[None] * 3),
         ],
-        [NodeRow("global/a", "task", run, "t", 6.5)],
+        [NodeRow("global/a", "task", run, "t", 6.5, None, "1:2:3", 2, 1, "f00d")],
     )
     store.record_written([NodeRow("global/b", "default", None, None, 1.0, "abc", "1:2:3")])
     store.end_run(run, "FAILED", 1.5)
@@ -107,12 +119,12 @@ def test_what_was_recorded_is_there_when_it_is_opened_again(folder: Path, store:
 
     with Store.open(folder) as again:
         assert again.data_nodes() == {
-            "global/a": NodeRow("global/a", "task", run, "t", 6.5),
+            "global/a": NodeRow("global/a", "task", run, "t", 6.5, None, "1:2:3", 2, 1, "f00d"),
             "global/b": NodeRow("global/b", "default", None, None, 1.0, "abc", "1:2:3"),
         }
         assert again.run(run)[:6] == (run, "s", "development", "FAILED", 5.0, 1.5)
         assert again.jobs(run) == [
-            JobRow(run, "t", "FAILED", 2, 6.0, 0.5, "RUN601 bad", 2, "s-1.log", 10, 20),
+            JobRow(run, "t", "FAILED", 2, 6.0, 0.5, "RUN601 bad", 2, "s-1.log", 10, 20, *WHY),
             JobRow(run, "u", "ABANDONED", 0, *[None] * 3),
         ]
 
@@ -216,6 +228,7 @@ COLUMNS: Final = st.fixed_dictionaries(
         "log": st.none() | st.text(max_size=3),
         "log_start": st.none() | st.integers(0, 9),
         "log_end": st.none() | st.integers(0, 9),
+        "reason": st.none() | st.text(max_size=3),
     }
 )
 
@@ -256,6 +269,252 @@ def test_the_last_writer_counts(store: Store) -> None:
     store.record_written([NodeRow("a", "user", None, None, 2.0)])
 
     assert store.data_nodes() == {"a": NodeRow("a", "user", None, None, 2.0)}
+
+
+def test_all_that_a_data_node_has_held_is_known(store: Store) -> None:
+    run = store.begin_run("s", "development", 5.0)
+    store.record_written([NodeRow("a", "default", None, None, 2.0, "abc", "1:2:3", 2)])
+    store.record((), [NodeRow("a", "task", run, "t", 1.0, None, "1:2:3", 5, 3, "f00d")])
+    store.record_written([NodeRow("b", "user", None, None, 2.0)])
+
+    assert store.versions("a") == [
+        VersionRow("a", run, "t", "task", 1.0, 5, 3, "f00d"),
+        VersionRow("a", None, None, "default", 2.0, 2),
+    ]
+    assert store.versions("c") == []
+
+
+def test_a_run_knows_what_it_was_begun_with(store: Store) -> None:
+    about = About(
+        config='{"jobs": []}',
+        digest="abcd",
+        environment='{"python": "3.11.2"}',
+        command="runner execute",
+        commit_id="12ab-dirty",
+    )
+
+    with_all = store.begin_run("s", "development", 5.0, about=about)
+    with_none = store.begin_run("s", "development", 5.0)
+
+    assert store.about(with_all) == about
+    assert store.about(with_none) == About()
+    assert store.about("none") == About()
+
+
+def test_a_config_that_runs_have_in_common_is_kept_once(folder: Path, store: Store) -> None:
+    for number in (1, 1, 2):
+        store.begin_run("s", "development", 5.0, about=About(config=f"[{number}]"))
+
+    assert sorted(rows(folder, "SELECT document FROM configs")) == [("[1]",), ("[2]",)]
+
+
+def test_the_last_trace_counts(store: Store) -> None:
+    old = TraceRow("may", "t", "2abc", 1.0, "c0de", "5e75", '{"a": "1"}', '{"b": ["2", "1:2:3"]}')
+    new = TraceRow("may", "t", "3abc", 2.0)
+    other = old._replace(task="u")
+
+    store.record((), (), [old, other, old._replace(owner="june")])
+    store.record((), (), [new])
+
+    assert store.traces("may") == {"t": new, "u": other}
+    assert store.traces("april") == {}
+
+
+def test_parts_of_code_and_settings_are_kept_by_digest(store: Store) -> None:
+    store.keep_codes({"a": "[1]", "b": "[2]"})
+    store.keep_codes({"a": "[3]"})
+    store.keep_codes({})
+    store.keep_settings({"a": "{}"})
+
+    assert [store.code(each) for each in "abc"] == ["[1]", "[2]", None]
+    assert [store.settings(each) for each in "ab"] == ["{}", None]
+
+
+def test_how_many_jobs_ended_how(folder: Path, store: Store) -> None:
+    runs = [store.begin_run("s", "development", 5.0) for _ in range(3)]
+    for run, statuses in zip(runs, ("CCF", "C", ""), strict=True):
+        store.record([JobRow(run, "t", each, 1, 1.0, 1.0, None) for each in statuses], ())
+    store.end_run(runs[0], "FAILED", 1.0)
+    expected = {runs[0]: {"C": 2, "F": 1}, runs[1]: {"C": 1}, runs[2]: {}}
+
+    assert store.counts(store.runs()) == expected
+    change(folder, "UPDATE runs SET counts = '{'")
+    assert store.counts(store.runs()) == expected
+
+
+def test_runs_of_a_status(store: Store) -> None:
+    runs = [store.begin_run("s", "development", 5.0) for _ in range(4)]
+    for run in runs[:3]:
+        store.end_run(run, "FAILED", 1.0)
+
+    assert [run.id for run in store.runs(status="FAILED")] == runs[2::-1]
+    assert [run.id for run in store.runs(1, status="FAILED")] == [runs[2]]
+    assert [run.id for run in store.runs(status="RUNNING")] == [runs[3]]
+
+
+def test_locks_are_given_all_or_none(store: Store) -> None:
+    one, other = (store.begin_run("s", "development", 5.0) for _ in range(2))
+    me = this_process()
+
+    assert store.lock(["a", "b", "a"], one, 7.0, alive) == Locking()
+    refused = store.lock(["c", "b"], other, 8.0, alive)
+
+    assert refused == Locking(held=(LockRow("b", one, me.pid, me.host, me.start, 7.0),))
+    assert refused.held[0].process == me
+    assert store.lock(["c"], one, 9.0, alive) == Locking()
+
+
+def test_a_run_may_lock_what_it_has_locked(store: Store) -> None:
+    run = store.begin_run("s", "development", 5.0)
+
+    assert [store.lock(["a"], run, 7.0, alive) for _ in range(2)] == [Locking(), Locking()]
+
+
+def test_the_locks_of_a_run_that_is_gone_are_taken_over(folder: Path, store: Store) -> None:
+    gone, other = (store.begin_run("s", "development", 5.0) for _ in range(2))
+    store.lock(["a", "b"], gone, 7.0, alive)
+    asked: list[str] = []
+
+    def is_gone(lock: LockRow) -> bool:
+        asked.append(lock.run)
+        return True
+
+    locking = store.lock(["b", "c", "a"], other, 8.0, is_gone)
+
+    assert [(lock.key, lock.run) for lock in locking.taken_over] == [("b", gone), ("a", gone)]
+    assert asked == [gone]
+    assert rows(folder, "SELECT key, run FROM locks") == [(key, other) for key in "abc"]
+
+
+def test_one_that_lives_is_enough_to_refuse(folder: Path, store: Store) -> None:
+    lives, gone, other = (store.begin_run("s", "development", 5.0) for _ in range(3))
+    store.lock(["a"], gone, 7.0, alive)
+    store.lock(["b"], lives, 7.0, alive)
+
+    locking = store.lock(["a", "b"], other, 8.0, lambda lock: lock.run == gone)
+
+    assert [lock.run for lock in locking.held] == [lives]
+    assert rows(folder, "SELECT key, run FROM locks") == [("a", gone), ("b", lives)]
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        pytest.param(lambda store, run: store.unlock(run), id="unlock"),
+        pytest.param(lambda store, run: store.end_run(run, "COMPLETED", 1.0), id="end"),
+        pytest.param(lambda store, run: store.remove_runs([run]), id="remove"),
+    ],
+)
+def test_locks_end_with_their_run(
+    folder: Path, store: Store, end: Callable[[Store, str], object]
+) -> None:
+    one, other = (store.begin_run("s", "development", 5.0) for _ in range(2))
+    store.lock(["a"], one, 7.0, alive)
+    store.lock(["b"], other, 7.0, alive)
+
+    end(store, one)
+
+    assert rows(folder, "SELECT key FROM locks") == [("b",)]
+
+
+class Past:
+    """Ten runs of one job each, of sessions that two runs each have in common."""
+
+    def __init__(self, store: Store) -> None:
+        self.runs = []
+        for number in range(10):
+            about = About(config=f"[{number}]")
+            session = f"session-{number // 2}"
+            run = store.begin_run("s", "standalone", float(number), session=session, about=about)
+            job = JobRow(run, "t", "COMPLETED", 1, 1.0, 1.0, None)
+            node = NodeRow("a", "task", run, "t", float(number))
+            store.record([job], [node])
+            store.record_written([NodeRow("u", "user", None, None, number - 0.5)])
+            store.end_run(run, "COMPLETED", 1.0)
+            self.runs.append(run)
+
+
+def test_old_runs_can_be_removed(store: Store) -> None:
+    runs = Past(store).runs
+
+    prunable = store.prunable(3, gone)
+
+    assert prunable.runs == tuple(runs[6::-1])
+    assert prunable.sessions == ("session-2", "session-1", "session-0")
+    assert (prunable.wrote, prunable.goes_on) == ((), ())
+
+
+def test_what_wrote_present_values_or_traces_stays(store: Store) -> None:
+    runs = Past(store).runs
+    store.record((), [NodeRow("b", "task", runs[0], "t", 6.5)], [TraceRow("s", "t", runs[2], 1.0)])
+
+    prunable = store.prunable(3, gone)
+
+    assert prunable.wrote == (runs[2], runs[0])
+    assert prunable.runs == (runs[6], runs[5], runs[4], runs[3], runs[1])
+    assert prunable.sessions == ("session-2",)
+
+
+def test_a_run_that_may_go_on_stays(store: Store) -> None:
+    runs = [store.begin_run("s", "standalone", 5.0) for _ in range(3)]
+
+    prunable = store.prunable(0, lambda run: run.id == runs[1])
+
+    assert (prunable.runs, prunable.goes_on) == ((runs[1],), (runs[2], runs[0]))
+
+
+def test_nothing_is_left_of_removed_runs(folder: Path, store: Store) -> None:
+    runs = Past(store).runs
+    kept = runs[7:]
+
+    assert store.remove_runs(store.prunable(3, gone).runs) == 7
+
+    assert [run.id for run in store.runs()] == kept[::-1]
+    assert rows(folder, "SELECT run FROM jobs ORDER BY rowid") == [(run,) for run in kept]
+    assert [each.run for each in store.versions("a")] == kept[::-1]
+    assert [each.written for each in store.versions("u")] == [8.5, 7.5]
+    assert rows(folder, "SELECT document FROM configs") == [("[7]",), ("[8]",), ("[9]",)]
+    assert store.data_nodes()["a"].run == runs[9]
+
+
+def test_the_last_version_stays_whoever_wrote_it(store: Store) -> None:
+    runs = Past(store).runs
+
+    store.remove_runs(runs)
+
+    assert [each.run for each in store.versions("a")] == [runs[9]]
+
+
+@pytest.mark.parametrize(
+    ("is_gone", "codes"),
+    [
+        pytest.param(lambda _: True, ["[1]", None], id="no-run-goes-on"),
+        pytest.param(lambda _: False, ["[1]", "[2]"], id="one-may-be-about-to-name-them"),
+    ],
+)
+def test_codes_that_no_trace_names_are_removed(
+    store: Store, is_gone: Callable[[RunRow], bool], codes: list[str | None]
+) -> None:
+    store.begin_run("s", "standalone", 5.0)
+    store.keep_codes({"a": "[1]", "b": "[2]"})
+    store.keep_settings({"a": "[1]", "b": "[2]"})
+    store.record((), (), [TraceRow("s", "t", "2abc", 1.0, "a", "a")])
+
+    store.remove_runs((), is_gone)
+
+    assert [store.code(each) for each in "ab"] == codes
+    assert [store.settings(each) for each in "ab"] == codes
+
+
+def test_the_disk_gets_back_what_many_runs_took(folder: Path, store: Store) -> None:
+    run = store.begin_run("s", "standalone", 5.0)
+    store.record([JobRow(run, f"t{i}", "C", 1, 1.0, 1.0, "x" * 99) for i in range(20_000)], ())
+    store.end_run(run, "COMPLETED", 1.0)
+
+    store.remove_runs([run])
+
+    assert rows(folder, "PRAGMA page_count")[0][0] < 100
+    assert rows(folder, "PRAGMA integrity_check") == [("ok",)]
 
 
 def test_a_record_that_fails_records_nothing(folder: Path, store: Store) -> None:
@@ -369,14 +628,6 @@ def test_journal(folder: Path, durable: bool, synchronous: int) -> None:
     assert rows(folder, "PRAGMA journal_mode") == [("wal",)]
 
 
-def test_an_empty_file_becomes_a_store(folder: Path) -> None:
-    folder.mkdir(parents=True)
-    (folder / FILE_NAME).touch()
-
-    with Store.open(folder) as opened:
-        assert opened.data_nodes() == {}
-
-
 VERSION_1: Final = """\
 PRAGMA application_id = 0x72756E72;
 PRAGMA user_version = 1;
@@ -419,6 +670,9 @@ def test_an_old_store_keeps_what_it_has(old: Path) -> None:
             JobRow("zzzz", "u", "ABANDONED", 0, None, None, None),
         ]
         assert store.data_nodes() == {"global/a": NodeRow("global/a", "task", "zzzz", "t", 6.5)}
+        assert store.versions("global/a") == [VersionRow("global/a", "zzzz", "t", "task", 6.5)]
+        assert store.about("zzzz") == About()
+        assert store.counts(store.runs())["zzzz"] == {"FAILED": 1, "ABANDONED": 1}
     assert rows(old, "PRAGMA user_version") == [(VERSION,)]
 
 
@@ -469,7 +723,7 @@ def test_a_newer_store_is_left_alone(folder: Path, store: Store) -> None:
     error = refused(folder)
 
     path = folder / FILE_NAME
-    assert str(error) == f"{path} was made by a newer runner (version 3, this one knows 2)"
+    assert str(error) == f"{path} was made by a newer runner (version 4, this one knows 3)"
     assert (error.code, error.hint) == ("RUN701", "upgrade toml-runner")
     assert path.read_bytes() == before
 
@@ -505,7 +759,8 @@ def test_what_is_no_database(folder: Path) -> None:
 
     error = refused(folder)
 
-    assert str(error) == f"storage folder: {path} cannot be used: file is not a database"
+    why = "it is damaged: file is not a database"
+    assert str(error) == f"storage folder: {path} cannot be used: {why}"
     assert error.code == "RUN508"
 
 
@@ -517,7 +772,8 @@ def test_a_damaged_database(folder: Path, store: Store) -> None:
 
     error = refused(folder)
 
-    assert str(error) == f"storage folder: {path} cannot be used: database disk image is malformed"
+    why = "it is damaged: database disk image is malformed"
+    assert str(error) == f"storage folder: {path} cannot be used: {why}"
     assert error.code == "RUN508"
 
 
