@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import (
+    Callable,
+    Collection,
+    Iterable,
+    Iterator,
+    Mapping,
+    MutableMapping,
+    Sequence,
+)
 from datetime import datetime
-from functools import partial
+from functools import cached_property, partial
 from itertools import count
 from pathlib import Path
 from threading import Event
@@ -17,14 +25,17 @@ from weakref import WeakSet
 import attrs
 
 from runner.checker.check import check as check_rules
+from runner.checker.rules.settings import plain_secrets
 from runner.checker.severity import judge
 from runner.config.model import Config, DataNodeConfig, Durability, Mode, SectionRef
 from runner.config.pauses import collector_paused
-from runner.data.storage import Storage, write_all
+from runner.data.storage import Mark, Storage, write_all
 from runner.diagnostics import Diagnostic, has_errors
 from runner.errors import ConfigError, SetupError
+from runner.execution.circumstances import commit_of, environment, own_command_line
 from runner.execution.engine import Engine
 from runner.execution.executor import Executor, Work
+from runner.execution.executors import workers_of
 from runner.execution.failures import Failure
 from runner.execution.importing import importable
 from runner.execution.instance import (
@@ -38,18 +49,26 @@ from runner.execution.lifecycle import JobStatus, SubmissionStatus
 from runner.execution.mailbox import Mailbox
 from runner.execution.orchestrator import Entry
 from runner.execution.preparation import (
+    due_defaults,
     inputs_without_value,
     not_in_this_version,
     write_defaults,
 )
 from runner.execution.session import Session, memory_of, remove_remains, session_of
+from runner.execution.skipping import ALL, Past, Skipping, known_mark, past_of
+from runner.execution.steps import function_of
 from runner.execution.values import EncodedMemory
 from runner.execution.worker import Output
+from runner.functions.fingerprint import Fingerprints
 from runner.functions.modules import modules_of
 from runner.plan.compiler import compile_plan, find_scenario
 from runner.plan.model import ExecutionPlan
+from runner.plan.recipe import recipe_of
+from runner.plan.staleness import Verdict
+from runner.store.database import FILE_NAME
+from runner.store.locks import Locks, acquire, keys_of
 from runner.store.places import check_name
-from runner.store.store import JobRow, NodeRow, Store
+from runner.store.store import About, JobRow, NodeRow, Store, TraceRow
 
 ENDED_SUBMISSION: Final = frozenset(
     {SubmissionStatus.COMPLETED, SubmissionStatus.FAILED, SubmissionStatus.CANCELED}
@@ -61,7 +80,92 @@ def check(config: Config) -> list[Diagnostic]:
     return list(judge(check_rules(config, modules_of(config)), config.check))
 
 
-@attrs.define(eq=False)
+@attrs.frozen
+class Forecast:
+    """What a plan would do now.
+
+    Attributes:
+        verdicts: of each job, whether it would run, and why.
+        seconds: how long that would take, by earlier runs; None: nobody can tell.
+        runs: how many runs that rests on.
+    """
+
+    verdicts: tuple[Verdict, ...]
+    seconds: float | None = None
+    runs: int = 0
+
+
+def forecast(
+    config: Config, plan: ExecutionPlan, *, force: bool | Collection[str] = False
+) -> Forecast:
+    """What a plan would do now. Nothing is written, and of data no more read than has changed.
+
+    Args:
+        config: what the plan was made of.
+        plan: it.
+        force: whether jobs run although they could be skipped: all, or those of some tasks.
+    """
+    code = Fingerprints(modules_of(config), config.application_path)
+    forced = (ALL,) if force is True else force or ()
+    folder = storage_folder(config)
+    if not (folder / FILE_NAME).is_file():
+        instance = _instance(config, plan, datetime.now().astimezone(), {})
+        return Forecast(tuple(Skipping(plan, instance, Past(), code, force=forced).verdicts()))
+    with Store.open(folder) as store:
+        created = store.created(plan.name) or datetime.now().astimezone()
+        instance = _instance(config, plan, created, {})
+        past = past_of(store, plan.name)
+        changing = [node.id for node, _ in due_defaults(plan, instance, past.rows)]
+        verdicts = tuple(Skipping(plan, instance, past, code, force=forced).verdicts(changing))
+        usual, runs = store.usual_seconds(plan.name)
+    due = [job.task.id for job, each in zip(plan.jobs, verdicts, strict=True) if not each.skip]
+    if not due or not all(task in usual for task in due):
+        return Forecast(verdicts)
+    slots = 1 if plan.mode is Mode.DEVELOPMENT else workers_of(config.job)
+    longest = max(usual[task] for task in due)
+    return Forecast(verdicts, max(sum(usual[task] for task in due) / slots, longest), runs)
+
+
+def unfinished(config: Config, plan: ExecutionPlan, completed: Collection[str]) -> set[str]:
+    """The tasks of a plan that have to run so that all of it has run.
+
+    Those that did not complete; those that did, and whose files are not as they left them; and
+    those that did, and whose values in memory are gone and wanted by one of these.
+
+    Args:
+        config: what the plan was made of.
+        plan: it.
+        completed: the tasks that have.
+    """
+    with Store.open(storage_folder(config)) as store:
+        created = store.created(plan.name) or datetime.now().astimezone()
+        rows = store.data_nodes()
+    instance = _instance(config, plan, created, {})
+    left: set[str] = set()
+    for job in reversed(plan.jobs):
+        task = job.task
+        if task.id not in completed or not _are_as_recorded(task.outputs, instance, rows):
+            left.add(task.id)
+        if task.id in left:
+            gone = (node for node in task.inputs if instance.places[node].path is None)
+            left.update(plan.produced[node] for node in gone if node in plan.produced)
+    return left
+
+
+def _are_as_recorded(nodes: Iterable[str], instance: Instance, rows: Mapping[str, NodeRow]) -> bool:
+    """Whether the files among data nodes hold what the store says."""
+    for node in nodes:
+        place = instance.places[node]
+        if place.path is not None:
+            row = rows.get(place.key)
+            known = None if row is None else known_mark(row)
+            mark = instance.storages[node].mark(known)
+            if known is None or mark is None or mark.fingerprint != known.fingerprint:
+                return False
+    return True
+
+
+@attrs.define(eq=False, slots=False)
 class _Shared:
     """What the scenarios and submissions of one core have in common.
 
@@ -83,6 +187,16 @@ class _Shared:
     submissions: WeakSet[Submission] = attrs.field(factory=WeakSet)
     numbers: Iterator[int] = attrs.field(factory=count)
     _store: Store | None = None
+
+    @cached_property
+    def code(self) -> Fingerprints:
+        """Of the source as it was when the first functions were imported; so they stay."""
+        return Fingerprints(modules_of(self.config), self.config.application_path)
+
+    @cached_property
+    def has_secrets(self) -> bool:
+        """Whether the config holds secrets in plain text."""
+        return any(plain_secrets(self.config))
 
     @property
     def store(self) -> Store:
@@ -174,20 +288,13 @@ class Core:
             SetupError: the storage folder cannot be used.
         """
         config_id = config.id if isinstance(config, SectionRef) else config
-        found = find_scenario(self.config, config_id)
+        find_scenario(self.config, config_id)
         name = check_name(config_id if name is None else name)
         plan = compile_plan(self.config, config_id, name=name)
         if plan.mode is not self.mode:
             plan = attrs.evolve(plan, mode=self.mode)
         row = self._shared.store.scenario(plan.name, config_id, datetime.now().astimezone())
-        instance = open_instance(
-            self.config,
-            row.name,
-            row.created,
-            plan.data_nodes.values(),
-            frequency=found.frequency,
-            memory=self._shared.memory,
-        )
+        instance = _instance(self.config, plan, row.created, self._shared.memory)
         return Scenario(self._shared, plan, instance)
 
     def close(self) -> None:
@@ -237,6 +344,8 @@ class Scenario:
         wait: bool = False,
         timeout: float | None = None,
         fail_fast: bool = False,
+        force: bool | Collection[str] = False,
+        wait_lock: float = 0.0,
         on_change: OnChange | None = None,
     ) -> Submission:
         """Run all its tasks.
@@ -248,17 +357,21 @@ class Scenario:
             wait: whether to return only when the run is over.
             timeout: seconds after which to return even so; the run goes on.
             fail_fast: whether no job is started after one has failed.
+            force: whether jobs run although they could be skipped: all, or those of some tasks.
+            wait_lock: seconds to wait where another run writes the same data nodes.
             on_change: is called with the submission, a task and its new status, and with None for
                 the task when the status is the submission's. It is called in the thread of the
                 run; what it raises is printed and changes nothing.
 
         Raises:
             ConfigError: a function cannot be imported, or an input has no value; nothing ran.
-            SetupError: the config asks for what this version cannot do, or the storage folder
-                cannot be used.
+            SetupError: the config asks for what this version cannot do, the storage folder
+                cannot be used, or another run writes the same data nodes.
         """
         watching = [Watching(on_change)] if on_change else []
-        submission = self.prepare(fail_fast=fail_fast, observers=watching)
+        submission = self.prepare(
+            fail_fast=fail_fast, force=force, wait_lock=wait_lock, observers=watching
+        )
         for each in watching:
             each.submission = submission
         submission.start()
@@ -272,6 +385,9 @@ class Scenario:
         plan: ExecutionPlan | None = None,
         *,
         fail_fast: bool = False,
+        force: bool | Collection[str] = False,
+        resumes: str = "",
+        wait_lock: float = 0.0,
         observers: Sequence[Observer] = (),
         full_traceback: bool = False,
         keep: bool = True,
@@ -281,6 +397,9 @@ class Scenario:
         Args:
             plan: of this scenario; None: of all its tasks.
             fail_fast: whether no job is started after one has failed.
+            force: as of `submit`.
+            resumes: the run that this one goes on with; empty: it is none of another.
+            wait_lock: as of `submit`.
             observers: are told what happens.
             full_traceback: whether failures tell the frames of runner too.
             keep: whether values in memory are wanted after the last job that reads them.
@@ -312,7 +431,15 @@ class Scenario:
             except BaseException:
                 executor.leave(work.number)
                 raise
-        submission = Submission(shared, work, observers=observers, fail_fast=fail_fast)
+        submission = Submission(
+            shared,
+            work,
+            observers=observers,
+            fail_fast=fail_fast,
+            force=(ALL,) if force is True else force or (),
+            resumes=resumes,
+            wait_lock=wait_lock,
+        )
         shared.submissions.add(submission)
         return submission
 
@@ -359,9 +486,9 @@ class DataNode:
             JobError: it cannot be written; the old value stays.
         """
         with importable(self._application_path):
-            write_all([(self._opened(), value)])
+            (mark,) = write_all([(self._opened(), value)])
         if self.path is not None:
-            self._store.record_written([NodeRow(self.key, "user", None, None, time())])
+            self._store.record_written([_node_row(self.key, "user", mark, time())])
 
     def _opened(self) -> Storage:
         if self._storage is None:
@@ -385,7 +512,15 @@ class Submission:
     """
 
     def __init__(
-        self, shared: _Shared, work: Work, *, observers: Sequence[Observer], fail_fast: bool
+        self,
+        shared: _Shared,
+        work: Work,
+        *,
+        observers: Sequence[Observer],
+        fail_fast: bool,
+        force: Collection[str] = (),
+        resumes: str = "",
+        wait_lock: float = 0.0,
     ) -> None:
         self.id = ""
         self.number = work.number
@@ -398,8 +533,24 @@ class Submission:
         self._took: float | None = None
         self._over = Event()
         self._mailbox: Mailbox | None = None
+        self._locks: Locks | None = None
+        self._wait_lock = wait_lock
+        self._written_places = [
+            work.instance.places[node_id]
+            for node_id in work.plan.produced
+            if node_id in work.instance.files
+        ]
         self._watching = [each for each in observers if isinstance(each, Watching)]
-        jobs = Jobs(work.plan, self._record, observers=observers, fail_fast=fail_fast)
+        self._resumes = resumes
+        self._code = shared.code
+        self._skipping = _skipping(work, self._store, self._code, force)
+        jobs = Jobs(
+            work.plan,
+            self._record,
+            observers=observers,
+            fail_fast=fail_fast,
+            judge=self._skipping,
+        )
         self._entry = Entry(work.number, jobs, self._end)
 
     @property
@@ -429,12 +580,27 @@ class Submission:
         return self._entry.jobs.statuses[task]
 
     def begin(self) -> str:
-        """Record that the run begins; its id."""
+        """Record that the run begins; its id.
+
+        Raises:
+            SetupError: RUN507, another run writes the same data nodes; RUN508, the storage folder
+                cannot be used.
+        """
         self._begun = perf_counter()
         shared = self._shared
         self.id = self._store.begin_run(
-            self.plan.name, self.plan.mode.value, time(), session=shared.session.name
+            self.plan.name,
+            self.plan.mode.value,
+            time(),
+            session=shared.session.name,
+            about=self._about(),
         )
+        try:
+            keys = keys_of(self._written_places)
+            self._locks = acquire(self._store, keys, self.id, wait=self._wait_lock)
+        except BaseException:
+            self._store.remove_runs([self.id])  # it has not begun after all
+            raise
         if shared.mode is not Mode.DEVELOPMENT:  # there, nobody could act on a request
             self._mailbox = Mailbox(storage_folder(shared.config) / "locks", self.id, self.ask)
         return self.id
@@ -491,8 +657,31 @@ class Submission:
     def __repr__(self) -> str:
         return f"<Submission {self.id} of {self.plan.name}: {self.status}>"
 
+    def _about(self) -> About:
+        shared, plan = self._shared, self.plan
+        functions = {str(ref): ref for ref in map(function_of, plan.tasks.values())}
+        found = {name: self._code.of(ref) for name, ref in functions.items()}
+        code = {name: each.digest for name, each in found.items() if each is not None}
+        recipe = recipe_of(plan, has_secrets=shared.has_secrets, resumes=self._resumes, code=code)
+        return About(
+            config=recipe.dumped(),
+            digest=recipe.digest,
+            environment=environment(),
+            command=own_command_line(),
+            commit_id=commit_of(shared.config.application_path.absolute()),
+        )
+
     def _record(self, ended: Sequence[JobEnd]) -> None:
-        self._store.record([_job_row(self.id, end) for end in ended], self._written(ended))
+        traces: list[TraceRow] = []
+        if self._skipping is not None:
+            found = (self._skipping.trace(self.id, end) for end in ended)
+            traces += [each for each in found if each is not None]
+            codes, settings = self._skipping.named()
+            if codes:
+                self._store.keep_codes(codes)
+                self._store.keep_settings(settings)
+        rows = [_job_row(self.id, end) for end in ended]
+        self._store.record(rows, self._written(ended), traces)
         self.jobs.extend(ended)
 
     def _end(self) -> None:
@@ -500,6 +689,8 @@ class Submission:
         if self._mailbox is not None:
             self._mailbox.close()
         try:
+            if self._locks is not None:
+                self._locks.release()
             self._store.end_run(self.id, self._entry.jobs.status.value, self._took)
         finally:
             self._over.set()
@@ -510,8 +701,9 @@ class Submission:
         for end in ended if self._files else ():
             if end.status is JobStatus.COMPLETED:
                 written = (end.started or 0.0) + (end.seconds or 0.0)
-                for key in self._files.get(end.task, ()):
-                    yield NodeRow(key, "task", self.id, end.task, written)
+                for output, key in self._files.get(end.task, ()):
+                    mark = end.marks[output] if end.marks else None
+                    yield _node_row(key, "task", mark, written, self.id, end.task)
 
 
 OnChange: TypeAlias = Callable[[Submission, str | None, JobStatus | SubmissionStatus], object]
@@ -559,24 +751,70 @@ def _refuse_unbuilt(config: Config, plan: ExecutionPlan) -> None:
         raise SetupError("\n".join(map(str, found)), code="RUN509", diagnostics=found)
 
 
-def _files_by_task(plan: ExecutionPlan, instance: Instance) -> dict[str, list[str]]:
-    """The keys of the files that each task writes."""
-    keys: dict[str, list[str]] = {}
-    for node_id, place in instance.files.items():
-        if node_id in plan.produced:
-            keys.setdefault(plan.produced[node_id], []).append(place.key)
+def _instance(
+    config: Config, plan: ExecutionPlan, created: datetime, memory: MutableMapping[str, Any]
+) -> Instance:
+    return open_instance(
+        config,
+        plan.name,
+        created,
+        plan.data_nodes.values(),
+        frequency=find_scenario(config, plan.scenario).frequency,
+        memory=memory,
+    )
+
+
+def _files_by_task(plan: ExecutionPlan, instance: Instance) -> dict[str, list[tuple[int, str]]]:
+    """The places among its outputs, and the keys, of the files that each task writes."""
+    keys: dict[str, list[tuple[int, str]]] = {}
+    for job in plan.jobs if instance.files else ():
+        for output, node_id in enumerate(job.task.outputs):
+            if node_id in instance.files:
+                key = instance.places[node_id].key
+                keys.setdefault(job.task.id, []).append((output, key))
     return keys
 
 
-def _job_row(run: str, end: JobEnd) -> JobRow:
-    task, status, attempts, started, seconds, failure, worker, output, _, _ = end
-    why = f"{failure.code} {failure.message}" if failure else None
-    if output is None:
-        return JobRow(run, task, _WORDS[status], attempts, started, seconds, why, worker)
-    log, start, stop = output.file, output.start, output.end
-    return JobRow(
-        run, task, _WORDS[status], attempts, started, seconds, why, worker, log, start, stop
+def _skipping(
+    work: Work, store: Store, code: Fingerprints, force: Collection[str]
+) -> Skipping | None:
+    """What judges the jobs of a plan; None where none of them can be skipped."""
+    if not any(job.task.skippable for job in work.plan.jobs):
+        return None
+    past = past_of(store, work.instance.name)
+    return Skipping(work.plan, work.instance, past, code, force=force)
+
+
+def _node_row(
+    key: str,
+    origin: str,
+    mark: Mark | None,
+    written: float,
+    run: str | None = None,
+    task: str | None = None,
+) -> NodeRow:
+    row = NodeRow(key, origin, run, task, written)
+    if mark is None:
+        return row
+    return row._replace(
+        stamp=mark.stamp, size=mark.size, rows=mark.rows, fingerprint=mark.fingerprint
     )
+
+
+def _job_row(run: str, end: JobEnd) -> JobRow:
+    task, status, attempts, started, seconds, failure, worker, output, _, reason = end
+    row = JobRow(run, task, _WORDS[status], attempts, started, seconds, None, worker)
+    if failure is None and output is None and not reason:
+        return row
+    if output is not None:
+        row = row._replace(log=output.file, log_start=output.start, log_end=output.end)
+    if failure is not None:
+        row = row._replace(
+            failure=f"{failure.code} {failure.message}",
+            failure_type=failure.type,
+            traceback=failure.traceback or None,
+        )
+    return row._replace(reason=reason or None)
 
 
 _WORDS: Final = {status: status.value for status in JobStatus}

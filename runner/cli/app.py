@@ -17,6 +17,8 @@ COMMANDS: Final[Mapping[str, str]] = {
     "check": "Prove a config right, before anything runs.",
     "plan": "Show what would run; touches no data.",
     "execute": "Check, plan and run a scenario.",
+    "resume": "Finish what failed, was stopped or died.",
+    "runs": "Show what has run, and remove old runs.",
     "logs": "Show what the jobs of a run printed.",
     "cancel": "Stop a run or a job from another terminal.",
     "config": "Show or export the resolved config.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final, TextIO
@@ -20,6 +20,7 @@ from runner.cli.options import (
     Duration,
     OneOf,
     common_options,
+    force_option,
     scenario_options,
     selection_options,
     workers_option,
@@ -27,9 +28,9 @@ from runner.cli.options import (
 from runner.cli.output import Streaming
 from runner.cli.progress import said, shown_progress
 from runner.cli.rendering import show_diagnostics
-from runner.cli.scenarios import Wanted, plans_of, wanted
+from runner.cli.scenarios import Wanted, forced, plans_of, wanted
 from runner.cli.signals import Stopping, answer_stream
-from runner.cli.style import Paint, clean, duration, painter
+from runner.cli.style import Paint, clean, count, duration, painter
 from runner.config.model import Mode
 from runner.core import Core, Submission
 from runner.errors import ExitCode, RunnerError, UsageError
@@ -37,7 +38,7 @@ from runner.execution.executors.development import DevelopmentExecutor
 from runner.execution.failures import Failure, import_failure, is_our_frame
 from runner.execution.importing import UserCodeError
 from runner.execution.jobs import Observer
-from runner.execution.lifecycle import JobStatus, SubmissionStatus
+from runner.execution.lifecycle import DONE, JobStatus, SubmissionStatus
 from runner.execution.worker import Output
 from runner.plan.document import SavedPlans, read_plans
 from runner.plan.model import ExecutionPlan
@@ -45,6 +46,9 @@ from runner.store.logs import last_lines
 
 LOOK_EVERY: Final = 0.2
 """Seconds after which what running jobs have printed is shown, with `--logs all`."""
+SIGNALS_EVERY: Final = 1.0
+"""Seconds after which a signal is answered that came in the moment before we began to wait, when
+the system tells Python of it and Python has just looked."""
 MOST_LINES: Final = 20
 """Lines of a failed job's output that are shown."""
 MOST_CHARACTERS: Final = 1000
@@ -62,6 +66,47 @@ class Manner:
     logs: str
     timeout: float | None
     workers: int | None
+    wait_lock: float | None = None
+    force: tuple[str, ...] = ()
+    resumes: str = ""
+
+
+_RUNNING: Final = (
+    click.option(
+        "--timeout", type=Duration(), metavar="TIME", help="End it all after so long: 10m."
+    ),
+    click.option(
+        "--logs",
+        type=OneOf(["failed", "all", "none"]),
+        default="failed",
+        show_default=True,
+        help="Whose output is shown: under failures its end; of all jobs, as it comes.",
+    ),
+    click.option(
+        "--wait-lock",
+        type=Duration(),
+        metavar="TIME",
+        help="Wait so long where another run writes the same data nodes: 60s.",
+    ),
+    click.option("--fail-fast", is_flag=True, help="Start no job after one has failed."),
+    click.option(
+        "--format",
+        "format",
+        type=OneOf(["human", "json", "jsonl"]),
+        default="human",
+        show_default=True,
+        help="How it is told; jsonl: an event a line while it runs.",
+    ),
+    click.option("--pdb", is_flag=True, help="Open a debugger where a task raises."),
+    click.option("--full-traceback", is_flag=True, help="Show the frames of runner too."),
+)
+
+
+def running_options(function: Callable[..., int]) -> Callable[..., int]:
+    """Add how a run is run and told; they arrive as the fields of `Manner`."""
+    for option in reversed(_RUNNING):
+        function = option(function)
+    return function
 
 
 @click.command(name="execute", context_settings={"help_option_names": ["-h", "--help"]})
@@ -76,46 +121,26 @@ class Manner:
     help="Run a plan that runner plan --out has saved.",
 )
 @workers_option
-@click.option("--timeout", type=Duration(), metavar="TIME", help="End it all after so long: 10m.")
-@click.option(
-    "--logs",
-    type=OneOf(["failed", "all", "none"]),
-    default="failed",
-    show_default=True,
-    help="Whose output is shown: under failures its end; of all jobs, as it comes.",
-)
-@click.option("--fail-fast", is_flag=True, help="Start no job after one has failed.")
-@click.option(
-    "--format",
-    "format_",
-    type=OneOf(["human", "json", "jsonl"]),
-    default="human",
-    show_default=True,
-    help="How it is told; jsonl: an event a line while it runs.",
-)
-@click.option("--pdb", is_flag=True, help="Open a debugger where a task raises.")
-@click.option("--full-traceback", is_flag=True, help="Show the frames of runner too.")
+@force_option
+@running_options
 def command(
     common: Common,
     plan_file: Path | None,
-    workers: int | None,
-    format_: str,
     **options: Any,
 ) -> int:
     """Check, plan and run a scenario.
 
     A failed job fails alone: what needs its outputs is abandoned, the rest goes on.
     """
-    names = ("fail_fast", "pdb", "full_traceback", "logs", "timeout")
-    told = {name: options.pop(name) for name in names}
-    manner = Manner(format=format_, workers=workers, **told)
+    told = {name: options.pop(name) for name in attrs.fields_dict(Manner) if name in options}
+    manner = Manner(**told)
     which = wanted(options)
-    with started_ahead(common, which.mode, workers) as ahead:
+    with started_ahead(common, which.mode, manner.workers) as ahead:
         if plan_file is not None:
             return _execute_saved(common, which, plan_file, manner, ahead)
         checked = load_and_check(common)
         refuse_errors(checked, common)
-        return _execute(checked, plans_of(checked.config, which), common, manner, ahead)
+        return execute_plans(checked, plans_of(checked.config, which), common, manner, ahead)
 
 
 def _execute_saved(
@@ -142,7 +167,7 @@ def _execute_saved(
             hint = f"look at it again: runner plan --out {plan_file}"
             raise UsageError(message, code="RUN702", hint=hint)
         plans.append(plan)
-    return _execute(checked, plans, common, manner, ahead)
+    return execute_plans(checked, plans, common, manner, ahead)
 
 
 def _read_saved(plan_file: Path) -> SavedPlans:
@@ -154,13 +179,14 @@ def _read_saved(plan_file: Path) -> SavedPlans:
     return read_plans(text, str(plan_file))
 
 
-def _execute(
+def execute_plans(
     checked: Checked,
     plans: Sequence[ExecutionPlan],
     common: Common,
     manner: Manner,
     ahead: Ahead,
 ) -> int:
+    """Run plans of a config that is right, and tell how they end; the exit code."""
     mode = plans[0].mode if plans else checked.config.job.mode
     if manner.pdb and mode is not Mode.DEVELOPMENT:
         hint = "add --mode development"
@@ -225,9 +251,10 @@ def _run(
             for submission in submissions:
                 submission.start()
             for submission in submissions:
-                while streaming and not submission.is_over:
-                    submission.wait(LOOK_EVERY)
-                    streaming.look(core.printing())
+                while not submission.is_over:
+                    submission.wait(LOOK_EVERY if streaming else SIGNALS_EVERY)
+                    if streaming:
+                        streaming.look(core.printing())
                 submission.wait()
                 if events:
                     events.over(submission)
@@ -247,6 +274,9 @@ def _prepared(
         return scenario.prepare(
             plan,
             fail_fast=manner.fail_fast,
+            force=forced(manner.force, plan),
+            resumes=manner.resumes,
+            wait_lock=manner.wait_lock or 0.0,
             observers=observers,
             full_traceback=manner.full_traceback,
             keep=False,
@@ -284,7 +314,10 @@ def _tell(
                 _show_output(core.logs, job.output, paint)
             if job.output is not None:
                 _show_note("log", f"runner logs {submission.id} {job.task}", paint)
-    if any(job.status is JobStatus.FAILED for job in submission.jobs):
+    if submission.status is not SubmissionStatus.COMPLETED and not common.quiet:
+        done = sum(job.status in DONE for job in submission.jobs)
+        again = f"{done:,} of {count(len(submission.plan.jobs), 'job')} need not run again"
+        _show_note("resume", f"runner resume {submission.id}  ({again})", paint)
         print(file=sys.stderr)
     paint = painter(answer, common.color)
     words = {SubmissionStatus.COMPLETED: "completed", SubmissionStatus.FAILED: "failed"}

@@ -77,6 +77,19 @@ def load_and_check(
         environ=os.environ,
         application_path=common.application_path,
     )
+    return check_loaded(loaded, common, select=select, ignore=ignore, strict=strict, depth=depth)
+
+
+def check_loaded(
+    loaded: Loaded,
+    common: Common,
+    *,
+    select: Sequence[str] = (),
+    ignore: Sequence[str] = (),
+    strict: bool = False,
+    depth: Depth = _SHALLOW,
+) -> Checked:
+    """Find everything that is wrong with a config that is loaded."""
     if common.verbose:
         _tell_layers(loaded)
     config = loaded.config

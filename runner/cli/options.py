@@ -133,6 +133,15 @@ workers_option: Option = click.option(
 )  # fmt: skip
 
 
+ALL_TASKS = "*"
+"""What `--force` without a task says."""
+
+force_option: Option = click.option(
+    "--force", multiple=True, metavar="[TASK]", is_flag=False, flag_value=ALL_TASKS,
+    help="Run what could be skipped: all, or a task. Repeatable.",
+)  # fmt: skip
+
+
 def global_options(function: Callable[..., int]) -> Callable[..., int]:
     """Add the options that stand before a command as well as after it."""
     return _added(function, _GLOBAL)

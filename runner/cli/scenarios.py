@@ -7,11 +7,13 @@ from typing import Any
 
 import attrs
 
+from runner.cli.options import ALL_TASKS
 from runner.config.model import Config, Mode
 from runner.errors import UsageError
 from runner.plan.compiler import compile_plan, scenario_ids
 from runner.plan.model import ExecutionPlan, Selection
 from runner.store.places import check_name
+from runner.suggestions import did_you_mean
 
 
 @attrs.frozen(kw_only=True)
@@ -60,6 +62,21 @@ def plans_of(config: Config, wanted: Wanted) -> list[ExecutionPlan]:
     if wanted.mode is None:
         return plans
     return [attrs.evolve(plan, mode=Mode(wanted.mode)) for plan in plans]
+
+
+def forced(told: Sequence[str], plan: ExecutionPlan) -> bool | Sequence[str]:
+    """What `--force` says of a plan: all of its tasks, some, or none.
+
+    Raises:
+        UsageError: a name is none of its tasks.
+    """
+    if ALL_TASKS in told:
+        return True
+    for name in told:
+        if name not in plan.tasks:
+            hint = did_you_mean(name, plan.tasks) or "a file stands before --force"
+            raise UsageError(f"--force `{name}` is no task of the plan", hint=hint)
+    return told
 
 
 def _scenarios(config: Config, wanted: Wanted) -> Sequence[str]:

@@ -78,8 +78,15 @@ class Observer(Protocol):
         """A job has ended, and its end is recorded."""
 
 
-Judge = Callable[[int], Verdict]
-"""Whether a job of the plan has to run, now that all that it reads is there."""
+class Judge(Protocol):
+    """Says of the jobs of a plan whether they have to run."""
+
+    def verdict(self, job: int) -> Verdict:
+        """Of a job for which all that it reads is there."""
+
+    def wrote(self, job: int, marks: Marks) -> None:
+        """A job has completed, and what it has written is there."""
+
 
 Record = Callable[[Sequence[JobEnd]], None]
 """Makes the ends of jobs, and what completed ones have written, survive us."""
@@ -269,7 +276,7 @@ class Jobs:
     def _is_due(self, index: int) -> bool:
         """Whether a job has to run; one that has not is skipped here."""
         assert self._judge is not None, "asked only where there is one"
-        verdict = self._judge(index)
+        verdict = self._judge.verdict(index)
         self._reasons[index] = str(verdict)
         if verdict.skip:
             self._end(index, JobStatus.SKIPPED)
@@ -309,6 +316,8 @@ class Jobs:
             self._reasons.get(index, ""),
         )
         self._unrecorded.append(end)
+        if self._judge is not None:
+            self._judge.wrote(index, outcome.marks)
         self._release(index)
 
     def _release(self, index: int) -> None:

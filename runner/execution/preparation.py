@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import pickle
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from os.path import isdir
 from pathlib import Path
 from time import time
@@ -56,16 +56,27 @@ def write_defaults(
         store: says what wrote them last, and is told.
         write: writes the first values of these, all or none; `Executor.write_first`.
     """
-    known = store.data_nodes()
-    due: list[tuple[DataNodeConfig, str | None]] = []
+    due = list(due_defaults(plan, instance, store.data_nodes()))
+    if due:
+        write([node for node, _ in due])
+        store.record_written(_first_rows(due, instance))
+
+
+def due_defaults(
+    plan: ExecutionPlan, instance: Instance, known: Mapping[str, NodeRow]
+) -> Iterator[tuple[DataNodeConfig, str | None]]:
+    """The data nodes whose default data is to be written, each with a digest of that.
+
+    Args:
+        plan: whose data nodes.
+        instance: where they are.
+        known: what wrote their values last, by key.
+    """
     for node in plan.data_nodes.values():
         if node.default_data is not UNSET:
             place, digest = instance.places[node.id], _default_digest(node.default_data)
             if _is_due(known.get(place.key), instance.storages[node.id], place, digest):
-                due.append((node, digest))
-    if due:
-        write([node for node, _ in due])
-        store.record_written(_first_rows(due, instance))
+                yield node, digest
 
 
 def inputs_without_value(plan: ExecutionPlan, instance: Instance) -> Iterator[Diagnostic]:
@@ -109,9 +120,12 @@ def _first_rows(
 ) -> Iterator[NodeRow]:
     for node, digest in due:
         place = instance.places[node.id]
-        if place.path is not None:
-            stamp = _stamp(place.path)
-            yield NodeRow(place.key, "default", None, None, time(), digest, stamp)
+        mark = instance.storages[node.id].mark()
+        if mark is not None:
+            row = NodeRow(place.key, "default", None, None, time(), digest, mark.stamp)
+            yield row._replace(size=mark.size, rows=mark.rows, fingerprint=mark.fingerprint)
+        elif place.path is not None:
+            yield NodeRow(place.key, "default", None, None, time(), digest)
 
 
 def _is_due(row: NodeRow | None, storage: Storage, place: Place, digest: str | None) -> bool:

@@ -70,6 +70,7 @@ def alike(text: str, folder: Path) -> str:
     text = text.replace(str(folder), "<folder>")
     text = re.sub(r"\b\d\d:\d\d:\d\d\b", "<clock>", text)
     text = re.sub(r"\b([Rr])un [0-9a-z]{4}\b", r"\1un <id>", text)
+    text = re.sub(r"\brunner (resume|logs) [0-9a-z]{4}\b", r"runner \1 <id>", text)
     text = re.sub(r'"run": "[0-9a-z]{4}"', '"run": "<id>"', text)
     text = re.sub(r'"seconds": [0-9.e-]+', '"seconds": "<time>"', text)
     return re.sub(r"\b\d+ ms\b|\b\d+\.\d+s\b", "<time>", text)

@@ -127,6 +127,7 @@ Traceback (most recent call last):
     raise ValueError(f"negative rate \x1b[31m{rate}\nand more")
 ValueError: negative rate \x1b[31m-21
 and more
+  = resume: runner resume <id>  (2 of 4 jobs need not run again)
 
 """
     )
@@ -441,6 +442,7 @@ def test_a_signal_lets_running_jobs_finish(
         f"<clock> start  run <id> of default: 2 jobs, development\n{STOPPING}"
         "<clock> ok     first   <time>\n"
         "<clock> stop   second  canceled: the run was stopped\n"
+        "  = resume: runner resume <id>  (1 of 2 jobs need not run again)\n\n"
     )
     assert recorded(stopped) == ([("CANCELED",)], [("first", "COMPLETED"), ("second", "CANCELED")])
 

@@ -179,6 +179,7 @@ def test_json(cli: Any, files: Path) -> None:
                     "report": {},
                 },
                 "not_selected": ["build", "publish"],
+                "verdicts": [{"task": "train", "skip": False, "reason": "not skippable"}],
             }
         ],
     }

@@ -1,0 +1,301 @@
+"""Which jobs of a run need not run, since nothing that they rest on has changed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import timedelta
+from time import time
+from typing import Final
+
+import attrs
+
+from runner.config.model import DataNodeConfig, TaskConfig
+from runner.config.values import is_secret_key
+from runner.data.storage import Mark
+from runner.diagnostics import Diagnostic, Severity
+from runner.execution.instance import Instance
+from runner.execution.jobs import JobEnd
+from runner.execution.lifecycle import JobStatus
+from runner.execution.steps import function_of
+from runner.functions.fingerprint import Fingerprint, Fingerprints, difference, from_plain
+from runner.plan.model import ExecutionPlan
+from runner.plan.staleness import (
+    ALWAYS,
+    FAILED,
+    FORCED,
+    NEVER_RUN,
+    Basis,
+    Settings,
+    Trace,
+    Verdict,
+    changed_inputs,
+    changed_outputs,
+    changed_setting,
+    expired,
+)
+from runner.store.store import NodeRow, Store, TraceRow
+
+ALL: Final = "*"
+"""Of `force`: every task."""
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Past:
+    """What the store knows of a scenario.
+
+    Attributes:
+        rows: where every present value comes from, by key.
+        traces: what jobs rested on when they last completed, by task.
+        failed: tasks whose last job failed.
+        code: the parts of a code fingerprint as JSON, by digest; None: nobody knows any more.
+        settings: the settings of a job, likewise.
+    """
+
+    rows: Mapping[str, NodeRow] = attrs.field(factory=dict)
+    traces: Mapping[str, TraceRow] = attrs.field(factory=dict)
+    failed: Collection[str] = ()
+    code: Callable[[str], str | None] = lambda _: None
+    settings: Callable[[str], str | None] = lambda _: None
+
+
+def past_of(store: Store, owner: str) -> Past:
+    """What a store knows of the scenario of that name."""
+    return Past(
+        rows=store.data_nodes(),
+        traces=store.traces(owner),
+        failed=store.failed_last(owner),
+        code=store.code,
+        settings=store.settings,
+    )
+
+
+class Skipping:
+    """Judges the jobs of one submission when they could run, and remembers what they rested on.
+
+    Used by one thread, that of the run.
+    """
+
+    def __init__(
+        self,
+        plan: ExecutionPlan,
+        instance: Instance,
+        past: Past,
+        fingerprints: Fingerprints,
+        *,
+        force: Collection[str] = (),
+    ) -> None:
+        self._plan = plan
+        self._instance = instance
+        self._past = past
+        self._jobs = {planned.task.id: job for job, planned in enumerate(plan.jobs)}
+        self._fingerprints = fingerprints
+        self._force = frozenset(force)
+        self._traces = {task: _trace_of(row) for task, row in past.traces.items()}
+        self._marks: dict[str, Mark | None] = {}
+        self._rested: dict[int, tuple[Basis, Fingerprint]] = {}
+        self._codes: dict[str, Fingerprint] = {}
+        self._settings: dict[str, Settings] = {}
+        self._of_node: dict[str, dict[str, str]] = {}
+        self._now = time()
+
+    def verdicts(self, changing: Iterable[str] = ()) -> Iterator[Verdict]:
+        """Of each job of the plan, as far as it can be told before any has run.
+
+        What a job writes that will run counts as changed.
+
+        Args:
+            changing: data nodes that will be written before the first job.
+        """
+        due = set(changing)
+        for job, planned in enumerate(self._plan.jobs):
+            task = planned.task
+            new = [node for node in task.inputs if node in due]
+            verdict = self.verdict(job)
+            if new and (verdict.skip or verdict.reason == "no fingerprint:"):
+                verdict = Verdict(skip=False, reason="input changed:", detail=new[0])
+            if not verdict.skip:
+                due.update(task.outputs)
+            yield verdict
+
+    def verdict(self, job: int) -> Verdict:
+        """Whether a job is skipped; all that it reads is there."""
+        task = self._plan.jobs[job].task
+        if not task.skippable or not task.outputs:
+            return ALWAYS
+        code = self._fingerprints.of(function_of(task))
+        basis = self._basis(task, code)
+        if code is not None:
+            self._rested[job] = (basis, code)
+        before = self._traces.get(task.id)
+        if self._force & {ALL, task.id}:
+            return FORCED
+        if task.id in self._past.failed:
+            return FAILED
+        if before is None:
+            return NEVER_RUN
+        return self._compared(task, code, basis, before)
+
+    def wrote(self, job: int, marks: Sequence[Mark | None]) -> None:
+        """Take in what a job has written."""
+        self._marks.update(zip(self._plan.jobs[job].task.outputs, marks, strict=False))
+
+    def trace(self, run: str, end: JobEnd) -> TraceRow | None:
+        """What an ended job rested on, if it can be skipped from now on."""
+        job = self._jobs[end.task]
+        task = self._plan.jobs[job].task
+        rested = self._rested.pop(job, None)
+        if end.status is not JobStatus.COMPLETED or rested is None:
+            return None
+        if not self._inputs_are_as_they_were(task):
+            return None
+        basis, code = rested
+        settings = _digest(basis.settings)
+        self._codes[code.digest] = code
+        self._settings[settings] = basis.settings
+        outputs = {node: mark.fingerprint for node, mark in self._marks_of(task.outputs) if mark}
+        return TraceRow(
+            self._instance.name,
+            task.id,
+            run,
+            (end.started or 0.0) + (end.seconds or 0.0),
+            code.digest,
+            settings,
+            json.dumps(basis.inputs),
+            json.dumps(outputs),
+        )
+
+    def named(self) -> tuple[dict[str, str], dict[str, str]]:
+        """The codes and the settings that traces since the last call name, as JSON by digest."""
+        codes = {digest: json.dumps(code.plain()) for digest, code in self._codes.items()}
+        settings = {digest: json.dumps(each) for digest, each in self._settings.items()}
+        self._codes.clear()
+        self._settings.clear()
+        return codes, settings
+
+    def without_fingerprint(self) -> Iterator[Diagnostic]:
+        """Tasks that are to be skipped and never can be."""
+        nodes = self._plan.data_nodes
+        for job in self._plan.jobs:
+            task = job.task
+            for name, ids in (("inputs", task.inputs), ("outputs", task.outputs)):
+                for index, node in enumerate(ids if task.skippable else ()):
+                    if self._instance.places[node].path is None:
+                        yield Diagnostic(
+                            code="RUN704",
+                            key=("TASK", task.id, name, index),
+                            message=f"`{task.id}` is run each time: nobody can tell whether "
+                            f"{nodes[node].storage_type} data node `{node}` has changed",
+                            severity=Severity.WARNING,
+                        )
+
+    def _compared(
+        self, task: TaskConfig, code: Fingerprint | None, basis: Basis, before: Trace
+    ) -> Verdict:
+        """The first reason to run, in the order in which a reader wants to know."""
+        if code is None:
+            return Verdict(skip=False, reason="no fingerprint:", detail=str(task.function))
+        if code.digest != before.code:
+            return self._changed_code(code, before)
+        if _digest(basis.settings) != before.settings:
+            return changed_setting(
+                basis.settings, json.loads(self._past.settings(before.settings) or "{}")
+            )
+        changed = changed_inputs(task, basis, before)
+        if changed is not None:
+            return self._told_by_whom(changed)
+        changed = changed_outputs(task, basis, before)
+        if changed is None:
+            changed = expired(before, self._validity(task), self._now)
+        if changed is not None:
+            return changed
+        return Verdict(skip=True, reason="up to date", detail=f"written by run {before.run}")
+
+    def _changed_code(self, code: Fingerprint, before: Trace) -> Verdict:
+        parts = self._past.code(before.code)
+        change = (
+            None if parts is None else difference(from_plain(json.loads(parts)).by_name(), code)
+        )
+        if change is None:
+            return Verdict(skip=False, reason="code changed")
+        what, how, where = str(change).split(" ", 2)
+        return Verdict(skip=False, reason=f"{what} {how}", detail=where)
+
+    def _basis(self, task: TaskConfig, code: Fingerprint | None) -> Basis:
+        inputs = {node: mark and mark.fingerprint for node, mark in self._marks_of(task.inputs)}
+        return Basis(
+            code=None if code is None else code.digest,
+            settings=self._settings_of(task),
+            inputs=inputs,
+            outputs=dict(self._marks_of(task.outputs)),
+        )
+
+    def _marks_of(self, nodes: Sequence[str]) -> Iterator[tuple[str, Mark | None]]:
+        for node in nodes:
+            if node not in self._marks:
+                row = self._past.rows.get(self._instance.places[node].key)
+                known = None if row is None else known_mark(row)
+                self._marks[node] = self._instance.storages[node].mark(known)
+            yield node, self._marks[node]
+
+    def _inputs_are_as_they_were(self, task: TaskConfig) -> bool:
+        """Whether what a job read is still there, so that its trace tells what it has read."""
+        storages = self._instance.storages
+        return all(storages[node].mark(mark) == mark for node, mark in self._marks_of(task.inputs))
+
+    def _told_by_whom(self, changed: Verdict) -> Verdict:
+        row = self._past.rows.get(self._instance.places[changed.detail].key)
+        if row is None or row.run is None:
+            return changed
+        return changed._replace(detail=f"{changed.detail} (written by run {row.run})")
+
+    def _validity(self, task: TaskConfig) -> timedelta | None:
+        nodes = self._plan.data_nodes
+        periods = [nodes[node].validity_period for node in task.outputs]
+        return min((each for each in periods if each is not None), default=None)
+
+    def _settings_of(self, task: TaskConfig) -> Settings:
+        settings = {
+            f"TASK.{task.id}.function": str(task.function),
+            f"TASK.{task.id}.inputs": json.dumps(list(task.inputs)),
+            f"TASK.{task.id}.outputs": json.dumps(list(task.outputs)),
+        }
+        for node_id in (*task.inputs, *task.outputs):
+            if node_id not in self._of_node:
+                self._of_node[node_id] = _of_node(self._plan.data_nodes[node_id])
+            settings |= self._of_node[node_id]
+        return settings
+
+
+def _of_node(node: DataNodeConfig) -> dict[str, str]:
+    """What the config says of a data node, without secrets and what changes no content."""
+    start = f"DATA_NODE.{node.id}"
+    settings = {f"{start}.storage_type": node.storage_type, f"{start}.scope": node.scope.value}
+    for name, value in vars(node.options).items():
+        if value is not None and not is_secret_key(name):
+            settings[f"{start}.{name}"] = json.dumps(value, default=str)
+    return settings
+
+
+def known_mark(row: NodeRow) -> Mark | None:
+    """What a data node was marked with when it was recorded; None: it was not."""
+    if row.fingerprint is None or row.stamp is None:
+        return None
+    return Mark(row.fingerprint, row.stamp, row.size or 0, row.rows)
+
+
+def _trace_of(row: TraceRow) -> Trace:
+    return Trace(
+        run=row.run,
+        ended=row.ended,
+        code=row.code or "",
+        settings=row.settings or "",
+        inputs=json.loads(row.inputs or "{}"),
+        outputs=json.loads(row.outputs or "{}"),
+    )
+
+
+def _digest(settings: Settings) -> str:
+    text = json.dumps(settings, sort_keys=True)
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
