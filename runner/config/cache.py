@@ -24,7 +24,7 @@ from runner.config.document import Layer
 MOST_KEPT: Final = 8
 """Files of one cache folder."""
 
-_HEAD: Final = b"runner config cache 1\n"
+_HEAD: Final = b"runner config cache 2\n"
 _SUFFIX: Final = ".config"
 _MODULES: Final = frozenset(
     {

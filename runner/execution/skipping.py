@@ -258,8 +258,8 @@ class Skipping:
     def _settings_of(self, task: TaskConfig) -> Settings:
         settings = {
             f"TASK.{task.id}.function": str(task.function),
-            f"TASK.{task.id}.inputs": json.dumps(list(task.inputs)),
-            f"TASK.{task.id}.outputs": json.dumps(list(task.outputs)),
+            f"TASK.{task.id}.inputs": ", ".join(task.inputs),
+            f"TASK.{task.id}.outputs": ", ".join(task.outputs),
         }
         for node_id in (*task.inputs, *task.outputs):
             if node_id not in self._of_node:
@@ -297,5 +297,5 @@ def _trace_of(row: TraceRow) -> Trace:
 
 
 def _digest(settings: Settings) -> str:
-    text = json.dumps(settings, sort_keys=True)
-    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+    text = "\0".join(f"{key}\0{settings[key]}" for key in sorted(settings))
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()

@@ -13,7 +13,7 @@ from runner.data.storage import Mark
 from runner.diagnostics import KeyPath
 
 Settings = Mapping[str, str]
-"""What the config says of a job, as JSON by dotted key: `DATA_NODE.out.default_path`."""
+"""What the config says of a job, as text by dotted key: `DATA_NODE.out.default_path`."""
 
 
 class Verdict(NamedTuple):

@@ -110,7 +110,7 @@ class Hostile:
 
 
 def with_digest(body: bytes) -> bytes:
-    return b"runner config cache 1\n" + hashlib.sha256(body).digest() + body
+    return b"runner config cache 2\n" + hashlib.sha256(body).digest() + body
 
 
 @pytest.mark.parametrize(
