@@ -565,9 +565,10 @@ class StandaloneExecutor:
         events = self._workers.hear(desk.worker)
         for event in events:
             self._heed(event)
+        left = len(desk.sent)
         for outcome in unsent:
             self._settle(desk, outcome)
-        if unsent:
+        if len(desk.sent) < left:  # else it was there when we last looked
             desk.heard = now
             self._start_clock(desk)
         if not desk.sent:
