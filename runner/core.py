@@ -63,7 +63,7 @@ from runner.functions.fingerprint import Fingerprints
 from runner.functions.modules import modules_of
 from runner.plan.compiler import compile_plan, find_scenario
 from runner.plan.model import ExecutionPlan
-from runner.plan.recipe import recipe_of
+from runner.plan.recipe import digest_of, recipe_of
 from runner.plan.staleness import Verdict
 from runner.store.database import FILE_NAME
 from runner.store.locks import Locks, acquire, keys_of
@@ -663,9 +663,10 @@ class Submission:
         found = {name: self._code.of(ref) for name, ref in functions.items()}
         code = {name: each.digest for name, each in found.items() if each is not None}
         recipe = recipe_of(plan, has_secrets=shared.has_secrets, resumes=self._resumes, code=code)
+        config = recipe.dumped()
         return About(
-            config=recipe.dumped(),
-            digest=recipe.digest,
+            config=config,
+            digest=digest_of(config),
             environment=environment(),
             command=own_command_line(),
             commit_id=commit_of(shared.config.application_path.absolute()),

@@ -26,13 +26,14 @@ CASES = (
     "chain-2",
     "wide-2",
     "files-2",
+    "again",
     "cpu-2",
     "array-2",
     "table-2",
     "first-job",
     "memory",
 )
-WITH_PEERS = ("run", "run-whole", "wide-2", "files-2")
+WITH_PEERS = ("run", "run-whole", "wide-2", "files-2", "again")
 """Those that are compared with nothing else."""
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from threading import Lock
 
 import attrs
@@ -13,7 +13,7 @@ from runner.config.pauses import collector_seldom
 from runner.execution.executor import Executor
 from runner.execution.failures import InterruptedRunError
 from runner.execution.jobs import Jobs
-from runner.execution.worker import Call, Outcome
+from runner.execution.worker import Call
 
 
 @attrs.frozen(eq=False)
@@ -66,7 +66,7 @@ class Orchestrator:
 
         Every end is recorded, whatever happens.
         """
-        with self._ending():
+        with self._ending(), collector_seldom():
             while self._has_any():
                 self._turn()
 
@@ -98,8 +98,9 @@ class Orchestrator:
                 self._is_driven = False
                 self._entries |= {entry.number: entry for entry in self._coming}
                 self._coming.clear()
-            for entry in list(self._entries.values()):
-                self._finish(entry)
+            with ExitStack() as stack:  # what goes wrong with one must not keep another open
+                for entry in list(self._entries.values()):
+                    stack.callback(self._finish, entry)
 
     def take(self) -> Call | None:
         """A job of the submission whose turn it is, or of the next that has one."""
@@ -118,6 +119,8 @@ class Orchestrator:
 
     def _has_any(self) -> bool:
         """Whether there is a submission; from here on nobody is in `run` if not."""
+        if self._entries and not self._coming:
+            return True
         with self._lock:
             while self._coming:
                 entry = self._coming.popleft()
@@ -132,17 +135,15 @@ class Orchestrator:
             while entry.requests:
                 self._obey(entry, entry.requests.popleft())
         self._executor.submit(self)
-        outcomes: Iterable[Outcome] = ()
-        if not any(entry.jobs.is_over for entry in self._turns):
-            outcomes = self._executor.wait(self._patience())
         longest = 0.0
-        for outcome in outcomes:
-            self._entries[outcome.work].jobs.settle(outcome)
-            longest = max(longest, outcome.seconds)
-        for entry in list(self._turns):
+        if not [entry for entry in self._turns if entry.jobs.is_over]:
+            for outcome in self._executor.wait(self._patience()):
+                self._entries[outcome.work].jobs.settle(outcome)
+                longest = max(longest, outcome.seconds)
+        for entry in self._turns:
             entry.jobs.flush_if_due(longest)
-            if entry.jobs.is_over:
-                self._finish(entry)
+        for entry in [entry for entry in self._turns if entry.jobs.is_over]:
+            self._finish(entry)
 
     def _obey(self, entry: Entry, request: str) -> None:
         jobs = entry.jobs
@@ -161,7 +162,8 @@ class Orchestrator:
     def _patience(self) -> float | None:
         """Seconds until something must be done even if no job ends."""
         told = [entry.jobs.patience() for entry in self._turns]
-        return min((each for each in told if each is not None), default=None)
+        known = [each for each in told if each is not None]
+        return min(known) if known else None
 
     def _finish(self, entry: Entry) -> None:
         self._entries.pop(entry.number, None)

@@ -52,10 +52,10 @@ class Recipe:
             {"format": _FORMAT, **plain, "application_path": str(plain["application_path"])}
         )
 
-    @property
-    def digest(self) -> str:
-        """Tells one from another: 16 hexadecimal digits."""
-        return hashlib.blake2b(self.dumped().encode(), digest_size=8).hexdigest()
+
+def digest_of(dumped: str) -> str:
+    """Tells one recipe from another, by what `dumped` gave: 16 hexadecimal digits."""
+    return hashlib.blake2b(dumped.encode(), digest_size=8).hexdigest()
 
 
 def recipe_of(

@@ -192,6 +192,7 @@ CHAIN: Final = Pipeline(shape="chain", storage="pickle")
 LAYERS_2: Final = Pipeline(shape="layered", workers=2)
 CHAIN_2: Final = Pipeline(shape="chain", workers=2)
 WIDE_2: Final = Pipeline(shape="wide", workers=2)
+FILES: Final = Pipeline(shape="layered", storage="pickle")
 FILES_2: Final = Pipeline(shape="layered", storage="pickle", workers=2)
 BUSY_2: Final = Pipeline(shape="busy", workers=2)
 ARRAYS_2: Final = Pipeline(shape="arrays", workers=2)
@@ -308,6 +309,13 @@ def on_two_workers(small: int, large: int) -> list[Case]:
             ours=side("submit, wait", "ours.submit", FILES_2, tenth),
             others=frameworks(FILES_2, tenth),
             bounds=[Bound(least=20)],
+        ),
+        Case(
+            name="again",
+            title=f"run {tenth:,} jobs of a + b in layers, pickle files, where nothing has changed",
+            ours=side("submit", "ours.submit_again", FILES, tenth),
+            others=[side("doit", "peers.doit.again", FILES, tenth, "doit")],
+            bounds=[Bound(most=0.5)],
         ),
         Case(
             name="cpu-2",
