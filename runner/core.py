@@ -29,6 +29,7 @@ from runner.checker.rules.settings import plain_secrets
 from runner.checker.severity import judge
 from runner.config.model import Config, DataNodeConfig, Durability, Mode, SectionRef
 from runner.config.pauses import collector_paused
+from runner.config.values import is_secret_key
 from runner.data.storage import Mark, Storage, write_all
 from runner.diagnostics import Diagnostic, has_errors
 from runner.errors import ConfigError, SetupError
@@ -196,6 +197,9 @@ class _Shared:
     @cached_property
     def has_secrets(self) -> bool:
         """Whether the config holds secrets in plain text."""
+        texts = [text or name for name, text in self.config.written]
+        if texts and not any(map(_may_hold_secrets, texts)):
+            return False
         return any(plain_secrets(self.config))
 
     @property
@@ -763,6 +767,11 @@ def _instance(
         frequency=find_scenario(config, plan.scenario).frequency,
         memory=memory,
     )
+
+
+def _may_hold_secrets(text: str) -> bool:
+    """Whether it is worth looking closer; keys may be written with escapes."""
+    return is_secret_key(text) or "broker_url" in text or "\\" in text
 
 
 def _files_by_task(plan: ExecutionPlan, instance: Instance) -> dict[str, list[tuple[int, str]]]:
