@@ -89,11 +89,13 @@ class Forecast:
         verdicts: of each job, whether it would run, and why.
         seconds: how long that would take, by earlier runs; None: nobody can tell.
         runs: how many runs that rests on.
+        warnings: of tasks that are to be skipped and never can be.
     """
 
     verdicts: tuple[Verdict, ...]
     seconds: float | None = None
     runs: int = 0
+    warnings: tuple[Diagnostic, ...] = ()
 
 
 def forecast(
@@ -111,20 +113,27 @@ def forecast(
     folder = storage_folder(config)
     if not (folder / FILE_NAME).is_file():
         instance = _instance(config, plan, datetime.now().astimezone(), {})
-        return Forecast(tuple(Skipping(plan, instance, Past(), code, force=forced).verdicts()))
+        skipping = Skipping(plan, instance, Past(), code, force=forced)
+        warnings = tuple(skipping.without_fingerprint())
+        return Forecast(tuple(skipping.verdicts()), warnings=warnings)
     with Store.open(folder) as store:
         created = store.created(plan.name) or datetime.now().astimezone()
         instance = _instance(config, plan, created, {})
         past = past_of(store, plan.name)
         changing = [node.id for node, _ in due_defaults(plan, instance, past.rows)]
-        verdicts = tuple(Skipping(plan, instance, past, code, force=forced).verdicts(changing))
+        skipping = Skipping(plan, instance, past, code, force=forced)
+        verdicts, warnings = (
+            tuple(skipping.verdicts(changing)),
+            tuple(skipping.without_fingerprint()),
+        )
         usual, runs = store.usual_seconds(plan.name)
     due = [job.task.id for job, each in zip(plan.jobs, verdicts, strict=True) if not each.skip]
     if not due or not all(task in usual for task in due):
-        return Forecast(verdicts)
+        return Forecast(verdicts, warnings=warnings)
     slots = 1 if plan.mode is Mode.DEVELOPMENT else workers_of(config.job)
     longest = max(usual[task] for task in due)
-    return Forecast(verdicts, max(sum(usual[task] for task in due) / slots, longest), runs)
+    seconds = max(sum(usual[task] for task in due) / slots, longest)
+    return Forecast(verdicts, seconds, runs, warnings)
 
 
 def unfinished(config: Config, plan: ExecutionPlan, completed: Collection[str]) -> set[str]:
@@ -562,6 +571,11 @@ class Submission:
         status = self._entry.jobs.status
         is_ahead = status in ENDED_SUBMISSION and self.id and not self._over.is_set()
         return SubmissionStatus.RUNNING if is_ahead else status
+
+    @property
+    def warnings(self) -> list[Diagnostic]:
+        """Of tasks that are to be skipped and never can be."""
+        return [] if self._skipping is None else list(self._skipping.without_fingerprint())
 
     @property
     def slots(self) -> int:

@@ -242,6 +242,9 @@ def _run(
             observers += [each for each in (streaming, told) if each is not None]
             submission = _prepared(core, plan, observers, checked, common, manner)
             submissions.append(submission)
+            if not common.quiet:
+                warnings = checked.located(submission.warnings)
+                show_diagnostics(warnings, checked.source, color=common.color)
             submission.begin()
             shown.begun(submission)
             if told:

@@ -19,6 +19,7 @@ from runner.cli.options import (
     scenario_options,
     selection_options,
 )
+from runner.cli.rendering import show_diagnostics
 from runner.cli.scenarios import forced, plans_of, wanted
 from runner.cli.style import Paint, count, duration, painter
 from runner.config.model import TaskConfig
@@ -66,6 +67,9 @@ def command(
     refuse_errors(checked, common)
     plans = plans_of(checked.config, which)
     forecasts = [forecast(checked.config, plan, force=forced(force, plan)) for plan in plans]
+    warnings = [each for told in forecasts for each in told.warnings]
+    if not common.quiet:
+        show_diagnostics(checked.located(warnings), checked.source, color=common.color)
     documents = [
         {**plan.document, "verdicts": _verdicts(plan, each)}
         for plan, each in zip(plans, forecasts, strict=True)

@@ -11,10 +11,10 @@ from typing import Final
 
 import attrs
 
-from runner.config.model import DataNodeConfig, TaskConfig
+from runner.config.model import DataNodeConfig, Mode, TaskConfig
 from runner.config.values import is_secret_key
 from runner.data.storage import Mark
-from runner.diagnostics import Diagnostic, Severity
+from runner.diagnostics import Diagnostic, KeyPath, Severity
 from runner.execution.instance import Instance
 from runner.execution.jobs import JobEnd
 from runner.execution.lifecycle import JobStatus
@@ -37,6 +37,7 @@ from runner.plan.staleness import (
 )
 from runner.store.store import NodeRow, Store, TraceRow
 
+_BEGUN: Final = time()
 ALL: Final = "*"
 """Of `force`: every task."""
 
@@ -98,6 +99,7 @@ class Skipping:
         self._codes: dict[str, Fingerprint] = {}
         self._settings: dict[str, Settings] = {}
         self._of_node: dict[str, dict[str, str]] = {}
+        self._edited: dict[str, bool] = {}
         self._now = time()
 
     def verdicts(self, changing: Iterable[str] = ()) -> Iterator[Verdict]:
@@ -148,9 +150,9 @@ class Skipping:
         rested = self._rested.pop(job, None)
         if end.status is not JobStatus.COMPLETED or rested is None:
             return None
-        if not self._inputs_are_as_they_were(task):
-            return None
         basis, code = rested
+        if not self._inputs_are_as_they_were(task) or self._may_be_stale(code):
+            return None
         settings = _digest(basis.settings)
         self._codes[code.digest] = code
         self._settings[settings] = basis.settings
@@ -175,20 +177,22 @@ class Skipping:
         return codes, settings
 
     def without_fingerprint(self) -> Iterator[Diagnostic]:
-        """Tasks that are to be skipped and never can be."""
-        nodes = self._plan.data_nodes
+        """Tasks that are to be skipped and never can be, since nobody can tell what has changed."""
         for job in self._plan.jobs:
             task = job.task
-            for name, ids in (("inputs", task.inputs), ("outputs", task.outputs)):
-                for index, node in enumerate(ids if task.skippable else ()):
-                    if self._instance.places[node].path is None:
-                        yield Diagnostic(
-                            code="RUN704",
-                            key=("TASK", task.id, name, index),
-                            message=f"`{task.id}` is run each time: nobody can tell whether "
-                            f"{nodes[node].storage_type} data node `{node}` has changed",
-                            severity=Severity.WARNING,
-                        )
+            if task.skippable:
+                if self._fingerprints.of(function_of(task)) is None:
+                    why = self._fingerprints.reason(function_of(task))
+                    yield _always_run(task, ("function",), f"its code cannot be read: {why}")
+                for name, nodes in (("inputs", task.inputs), ("outputs", task.outputs)):
+                    yield from self._in_memory(task, name, nodes)
+
+    def _in_memory(self, task: TaskConfig, name: str, nodes: Sequence[str]) -> Iterator[Diagnostic]:
+        for index, node in enumerate(nodes):
+            if self._instance.places[node].path is None:
+                kind = self._plan.data_nodes[node].storage_type
+                why = f"nobody can tell whether {kind} data node `{node}` has changed"
+                yield _always_run(task, (name, index), why)
 
     def _compared(
         self, task: TaskConfig, code: Fingerprint | None, basis: Basis, before: Trace
@@ -244,6 +248,19 @@ class Skipping:
         storages = self._instance.storages
         return all(storages[node].mark(mark) == mark for node, mark in self._marks_of(task.inputs))
 
+    def _may_be_stale(self, code: Fingerprint) -> bool:
+        """Whether this very process may have imported another code than the files hold now."""
+        if self._plan.mode is not Mode.DEVELOPMENT:
+            return False
+        return any(self._was_edited(file) for file in {part.file for part in code.parts})
+
+    def _was_edited(self, file: str) -> bool:
+        """Whether a file was written since this process has begun, as far as that can be told."""
+        if file not in self._edited:
+            path = self._fingerprints.application / file
+            self._edited[file] = path.is_file() and path.stat().st_mtime > _BEGUN
+        return self._edited[file]
+
     def _told_by_whom(self, changed: Verdict) -> Verdict:
         row = self._past.rows.get(self._instance.places[changed.detail].key)
         if row is None or row.run is None:
@@ -266,6 +283,15 @@ class Skipping:
                 self._of_node[node_id] = _of_node(self._plan.data_nodes[node_id])
             settings |= self._of_node[node_id]
         return settings
+
+
+def _always_run(task: TaskConfig, key: KeyPath, why: str) -> Diagnostic:
+    return Diagnostic(
+        code="RUN704",
+        key=("TASK", task.id, *key),
+        message=f"`{task.id}` is run each time: {why}",
+        severity=Severity.WARNING,
+    )
 
 
 def _of_node(node: DataNodeConfig) -> dict[str, str]:

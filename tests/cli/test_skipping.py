@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,8 @@ def files(write: Any) -> Path:
             "algos/helpers.py": HELPERS,
         }
     )
+    for file in folder.glob("algos/*.py"):  # as if they were there before this process
+        os.utime(file, (1e9, 1e9))
     return folder
 
 
@@ -287,6 +290,13 @@ def test_what_is_in_memory_is_never_up_to_date(cli: Any, files: Path) -> None:
     statuses = executed(cli)
 
     assert statuses == {"clean": "COMPLETED", "build": "COMPLETED", "total": "SKIPPED"}
+    told = cli("plan").err
+    assert told.startswith(
+        "warning[RUN704]: `clean` is run <id> time: nobody can tell whether in_memory data node "
+        "`rows` has changed\n  --> runner.toml:15:12\n"
+    )
+    assert told.count("warning[RUN704]") == 2
+    assert cli("execute").err.startswith(told)
 
 
 def test_each_scenario_has_a_past_of_its_own(cli: Any, files: Path) -> None:
@@ -294,3 +304,14 @@ def test_each_scenario_has_a_past_of_its_own(cli: Any, files: Path) -> None:
 
     assert executed(cli, "--name", "july") == dict.fromkeys(UP_TO_DATE, "COMPLETED")
     assert executed(cli, "--name", "june") == ALL_SKIPPED
+
+
+def test_what_this_process_may_have_imported_otherwise_leaves_no_trace(
+    cli: Any, files: Path
+) -> None:
+    executed(cli)
+    edit(files / "algos/helpers.py", "RATE = 2", "RATE = 3")
+
+    executed(cli)  # with the old code, which this process has
+
+    assert executed(cli, *STANDALONE)["build"] == "COMPLETED"
