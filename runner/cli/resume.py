@@ -66,12 +66,13 @@ def command(
     """
     with opened_history(common) as history:
         stopped = _stopped(history.store, history.store.run(run))
+        history.store.unlock(stopped.run.id)  # nobody works at it; what is left may not need them
     checked = check_loaded(_loaded(stopped, common), common)
     refuse_errors(checked, common)
     plan = _plan(stopped, checked.config, mode)
     left = unfinished(checked.config, plan, stopped.done)
     _tell_what_moved(stopped, checked, plan, left)
-    if not left:
+    if not left and not stopped.run.is_running:  # else its end has yet to be recorded
         raise _nothing_to_resume(stopped.run)
     _tell(f"resuming run {stopped.run.id}: {len(left):,} of {count(len(plan.jobs), 'job')} to run")
     manner = Manner(workers=workers, resumes=stopped.run.id, **options)

@@ -234,6 +234,7 @@ def _host() -> str:
 
 
 def _is_alive(pid: int) -> bool:
+    """Whether a process lives; not, as far as Linux tells, one that is only waited for."""
     if os.name == "nt":
         return True
     try:
@@ -242,7 +243,12 @@ def _is_alive(pid: int) -> bool:
         return False
     except PermissionError:
         return True
-    return True
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            # The name, in parentheses, may hold anything; what follows begins with the state.
+            return file.read().rpartition(b")")[2].split()[0] not in (b"Z", b"X")
+    except OSError:
+        return True
 
 
 def _hash(data: bytes = b"") -> hashlib.blake2b:

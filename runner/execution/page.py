@@ -54,8 +54,12 @@ class Page:
         else:
             with tempfile.TemporaryFile() as file:
                 descriptor = os.dup(file.fileno())
-        os.ftruncate(descriptor, _SIZE)
-        page = cls(descriptor)
+        try:
+            os.ftruncate(descriptor, _SIZE)
+            page = cls(descriptor)
+        except OSError:  # a limit
+            os.close(descriptor)
+            raise
         page._numbers[_FIRST] = _NEVER
         return page, descriptor
 

@@ -16,6 +16,7 @@ from typing import Any, Final, TypeAlias
 import attrs
 
 from runner.config.model import StartMethod
+from runner.data.storage import reason
 from runner.errors import SetupError
 from runner.execution import messages
 from runner.execution.guard import Ended, Gone, Guard, NotStarted, how_ended
@@ -96,7 +97,8 @@ class Workers:
         """Begin to start so many workers; with forkserver, `preload` does.
 
         Raises:
-            SetupError: RUN509, this system has none of what it takes.
+            SetupError: RUN508, the system's limits leave no room for them; RUN509, this system has
+                none of what it takes.
         """
         self.count = count
         self.alive: dict[int, Worker] = {}
@@ -113,7 +115,11 @@ class Workers:
             os.set_blocking(descriptor, False)
         self._poll.register(self._wakes, select.POLLIN)
         self._guard = self._start_guard()
-        self.start_missing()
+        try:
+            self.start_missing()
+        except BaseException:
+            self.close()
+            raise
 
     def preload(self, modules: Sequence[str], application_path: str) -> None:
         """Import modules once, before workers are forked; they start with it."""
@@ -223,8 +229,13 @@ class Workers:
         return guard
 
     def _start(self, slot: int) -> None:
-        ours, theirs = socket.socketpair()
-        page, descriptor = Page.create()
+        try:
+            page, descriptor = Page.create()
+            ours, theirs = socket.socketpair()
+        except OSError as error:
+            message = f"a worker cannot be started: {reason(error)}"
+            hint = "look at the limits of this process (ulimit -a)"
+            raise SetupError(message, code="RUN508", hint=hint) from None
         self._number += 1
         worker = Worker(self._number, slot, ours, page)
         try:

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import json
 import signal
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -151,6 +153,23 @@ def test_a_completed_run_has_nothing_to_resume(files: Path) -> None:
     assert ended.returncode == 2
     assert ended.stderr.startswith("error[RUN703]: run ")
     assert ended.stderr.endswith(" has completed, nothing is left to resume\n")
+
+
+def test_a_run_that_was_killed_after_its_last_job(files: Path) -> None:
+    (files / "mended").touch()
+    runner(files, "execute")
+    with closing(sqlite3.connect(files / ".runner/runner.db")) as store:
+        store.execute("UPDATE runs SET status = 'RUNNING', seconds = NULL, pid = 99999999")
+        store.execute("INSERT INTO locks (key, run, since) SELECT 'any', id, 0 FROM runs")
+        store.commit()
+    ran(files)
+
+    code, statuses = resumed(files)
+
+    assert (code, statuses, ran(files)) == (0, {}, [])
+    assert runner(files, "resume").stderr.startswith("error[RUN703]: run ")
+    with closing(sqlite3.connect(files / ".runner/runner.db")) as store:
+        assert store.execute("SELECT count(*) FROM locks").fetchone() == (0,)
 
 
 def test_an_output_that_somebody_changed_is_made_again(files: Path) -> None:

@@ -214,6 +214,20 @@ def test_a_killed_writer_leaves_a_stray_that_is_removed(tmp_path: Path) -> None:
     assert names(tmp_path) == []
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="nothing else tells")
+def test_a_writer_that_is_only_waited_for_is_dead(tmp_path: Path) -> None:
+    code = (
+        "import sys\n"
+        "from runner.data.files import NodeFile\n"
+        "NodeFile('x', sys.argv[1], False).stage_bytes(b'half')\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "x")]) as process:
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        assert len(names(tmp_path)) == 1
+        remove_strays(tmp_path)
+        assert names(tmp_path) == []
+
+
 @pytest.mark.parametrize(
     ("encoding", "expected"),
     [

@@ -424,7 +424,7 @@ def test_jobs_cannot_be_run_again() -> None:
 
 
 def test_submissions_take_turns() -> None:
-    executor = Here({task: nothing for task in ("t0", "t1", "t2")})
+    executor = Here(dict.fromkeys(("t0", "t1", "t2"), nothing))
     executor._steps[1] = executor._steps[0]
     orchestrator = Orchestrator(executor)
     order: list[int] = []

@@ -375,9 +375,7 @@ def test_classes_of_data_nodes_are_imported_too(prepare: Prepare) -> None:
     ):
         import_classes(prepare(text).plan.data_nodes.values())
 
-    import_classes(
-        prepare(text.replace("json.Gone", "json.JSONEncoder")).plan.data_nodes.values()
-    )
+    import_classes(prepare(text.replace("json.Gone", "json.JSONEncoder")).plan.data_nodes.values())
 
 
 def test_temporary_files_of_the_dead_are_removed(prepare: Prepare, tmp_path: Path) -> None:
