@@ -509,12 +509,24 @@ class Store:
         return {row[0]: row[1] for row in rows}, max((row[2] for row in rows), default=0)
 
     def failed_last(self, scenario: str) -> set[str]:
-        """The tasks of a scenario whose last job failed."""
-        query = (
-            "SELECT task, max(runs.number) FROM jobs JOIN runs ON runs.id = run"
-            " WHERE runs.scenario = ? AND jobs.status IN ('COMPLETED', 'FAILED', 'SKIPPED')"
-            " GROUP BY task HAVING jobs.status = 'FAILED'"
-        )  # of the columns that are not grouped by, SQLite gives those of the row of the maximum
+        """The tasks of a scenario whose last job failed, as far as its last twenty runs tell.
+
+        Only runs that had failures are looked into, or that came to no end.
+        """
+        query = """
+            WITH latest AS (
+                SELECT id, number, counts FROM runs WHERE scenario = ?
+                ORDER BY number DESC LIMIT 20
+            )
+            SELECT failed.task FROM latest JOIN jobs AS failed ON failed.run = latest.id
+            WHERE failed.status = 'FAILED'
+            AND (latest.counts IS NULL OR latest.counts LIKE '%FAILED%')
+            AND NOT EXISTS (
+                SELECT 1 FROM latest AS later JOIN jobs ON jobs.run = later.id
+                WHERE later.number > latest.number AND jobs.task = failed.task
+                AND jobs.status IN ('COMPLETED', 'SKIPPED')
+            )
+        """
         return {row[0] for row in self._rows(query, scenario)}
 
     def job(self, run: str, task: str) -> JobRow | None:

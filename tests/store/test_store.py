@@ -816,3 +816,24 @@ def test_a_folder_without_permission(closed: Path) -> None:
 
     assert str(error) == f"storage folder: {closed / '.runner'} cannot be used: Permission denied"
     assert (error.code, error.hint) == ("RUN508", HINT)
+
+
+def test_which_tasks_failed_last(tmp_path: Path) -> None:
+    def run(store: Store, **statuses: str) -> None:
+        run_id = store.begin_run("june", "development", 1.0)
+        store.record([JobRow(run_id, *job, 1, 1.0, 1.0, None) for job in statuses.items()], [])
+        store.end_run(run_id, "FAILED", 1.0)
+
+    with Store.open(tmp_path) as store:
+        for name in ("june", "july"):
+            store.scenario(name, "monthly", datetime.now().astimezone())
+        assert store.failed_last("june") == set()
+        run(store, a="COMPLETED", b="FAILED", c="FAILED")
+        assert store.failed_last("june") == {"b", "c"}
+        run(store, b="COMPLETED", c="ABANDONED")
+        assert store.failed_last("june") == {"c"}
+        run(store, c="SKIPPED")
+        assert store.failed_last("june") == set()
+        run(store, a="FAILED")
+        assert store.failed_last("june") == {"a"}
+        assert store.failed_last("july") == set()
