@@ -29,6 +29,7 @@ import attrs
 
 from runner.data.storage import Mark, Opening, reason, write_failed
 from runner.errors import JobError
+from runner.processes import started
 
 _NEW: Final = (
     os.O_WRONLY
@@ -166,7 +167,7 @@ def remove_strays(folder: Path) -> None:
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
             found = _TEMPORARY.fullmatch(entry.name)
-            if found and found["host"] == _host() and not _is_alive(int(found["pid"])):
+            if found and found["host"] == _host() and started(int(found["pid"])) is None:
                 with contextlib.suppress(OSError):
                     os.unlink(entry.path)
 
@@ -231,24 +232,6 @@ def _prefix(final: str) -> str:
 def _host() -> str:
     """This machine, in eight digits: a folder may be shared, and numbers of processes are not."""
     return f"{zlib.crc32(platform.node().encode()):08x}"
-
-
-def _is_alive(pid: int) -> bool:
-    """Whether a process lives; not, as far as Linux tells, one that is only waited for."""
-    if os.name == "nt":
-        return True
-    try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        return True
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            # The name, in parentheses, may hold anything; what follows begins with the state.
-            return file.read().rpartition(b")")[2].split()[0] not in (b"Z", b"X")
-    except OSError:
-        return True
 
 
 def _hash(data: bytes = b"") -> hashlib.blake2b:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Callable
 from typing import Any, Final
 
 import attrs
@@ -49,7 +50,7 @@ class PickleFile:
         try:
             data = _serialise(value)
         except Exception as error:  # the user's __reduce__ raises anything
-            raise _not_picklable(self.file.node, value, error) from error
+            raise not_picklable(self.file.node, value, error) from error
         return self.file.stage_bytes(data)
 
 
@@ -67,8 +68,18 @@ def _serialise(value: Any) -> bytes:
         return data
 
 
-def _not_picklable(node: str, value: Any, error: Exception) -> JobError:
-    path, part = culprit(value, _serialise)
+def not_picklable(
+    node: str, value: Any, error: Exception, pickled: Callable[[Any], object] = _serialise
+) -> JobError:
+    """RUN606, naming the part of a value that does not pickle.
+
+    Args:
+        node: where it was to be written.
+        value: it.
+        error: what pickling it raised.
+        pickled: how it was pickled; tried on the parts.
+    """
+    path, part = culprit(value, pickled)
     return JobError(
         f"data node `{node}` cannot be written: `{path}` is a `{type(part).__name__}`, "
         f"which does not pickle: {reason(error)}",

@@ -17,9 +17,8 @@ from typing import Any, ClassVar, Final, NoReturn
 
 import attrs
 
-from runner.data.locate import culprit
+from runner.data.pickle_file import not_picklable
 from runner.data.storage import Mark, Storage, no_value, read_failed, reason, write_failed
-from runner.errors import JobError
 from runner.execution import messages
 from runner.execution.definitions import function_from, storage_from
 from runner.execution.failures import Failure, failure_of, import_failure
@@ -79,7 +78,7 @@ class Passed:
         except OSError as error:
             raise write_failed(self.node, "its value", reason(error)) from error
         except Exception as error:  # the user's __reduce__ raises anything
-            raise _not_picklable(self.node, value, error) from error
+            raise not_picklable(self.node, value, error, serialise) from error
         return _STAGED
 
 
@@ -396,12 +395,3 @@ def _told(error: UserCodeError, *, full: bool) -> tuple[str, tuple[Any, ...]]:
     if full and error.__cause__ is not None:
         failure = import_failure(error.__cause__, failure.code, full=True)
     return error.what, messages.plain_failure(failure)
-
-
-def _not_picklable(node: str, value: Any, error: Exception) -> JobError:
-    path, part = culprit(value, serialise)
-    return JobError(
-        f"data node `{node}` cannot be written: `{path}` is a `{type(part).__name__}`, "
-        f"which does not pickle: {reason(error)}",
-        code="RUN606",
-    )

@@ -6,7 +6,7 @@ the like have them: written from where they are, and read without copying where 
 """
 
 # Text and descriptors instead of Path: with most values, they are what takes the time.
-# ruff: noqa: PTH103, PTH106, PTH108, PTH118, PTH123
+# ruff: noqa: PTH103, PTH106, PTH108, PTH118
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ from typing import Any, Final, TypeAlias
 
 import attrs
 
-from runner.data.files import _host, _is_alive
+from runner.data.files import _host
+from runner.processes import started
 
 INLINE: Final = 32 * 1024
 """Bytes up to which a value travels inside a message."""
@@ -47,6 +48,7 @@ _MAIN: Final = b"\x8c\x08__main__"
 _OWNER: Final = re.compile(
     r"(?P<host>[0-9a-f]{8})-(?P<pid>[0-9]{1,10})-(?P<start>[0-9]+)(-[0-9]+)?"
 )
+_UNKNOWN: Final = "0"  # a start that nothing tells
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
 _numbers: Final = itertools.count()
 
@@ -231,7 +233,7 @@ class EncodedMemory(MutableMapping[str, Any]):
 def own_folder(folder: str) -> str:
     """Where, below the folder of all values, those of this process and its workers are."""
     pid = os.getpid()
-    return os.path.join(folder, f"{_host()}-{pid}-{_start_of(pid)}")
+    return os.path.join(folder, f"{_host()}-{pid}-{started(pid) or _UNKNOWN}")
 
 
 def remove_values(folder: str) -> None:
@@ -404,21 +406,5 @@ def _remove_file(encoded: Encoded) -> None:
 
 def _lives(pid: int, start: str) -> bool:
     """Whether the process that started then lives: numbers of processes are used again."""
-    if not _is_alive(pid):
-        return False
-    now = _start_of(pid)
-    return now == start or "0" in (now, start)
-
-
-def _start_of(pid: int) -> str:
-    """When a process was started, as Linux counts it; "0" where nothing tells.
-
-    Of a process that has ended and is only waited for, nothing.
-    """
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            # The name, in parentheses, may hold anything; what follows are fields 3 to 52.
-            fields = file.read().rpartition(b")")[2].split()
-    except OSError:
-        return "0"
-    return "" if fields[0] in (b"Z", b"X") else fields[19].decode()
+    now = started(pid)
+    return now is not None and (now == start or not now or start == _UNKNOWN)

@@ -10,6 +10,8 @@ from typing import Final
 
 import attrs
 
+from runner.processes import started
+
 _PROC: Final = Path("/proc")
 
 
@@ -37,26 +39,21 @@ class Process:
             return None
         if self.start and not _is_same_namespace(self.start):
             return None
-        if not _has_number(self.pid):
+        ticks = started(self.pid)
+        if ticks is None:
             return False
-        now = _start_of(self.pid)
-        return now == self.start or not (now and self.start)
+        return not (ticks and self.start) or _told(ticks) == self.start
 
 
 def this_process() -> Process:
     pid = os.getpid()
-    return Process(pid, platform.node(), _start_of(pid))
+    ticks = started(pid)
+    return Process(pid, platform.node(), _told(ticks) if ticks else "")
 
 
-def _start_of(pid: int) -> str:
+def _told(ticks: str) -> str:
     """`boot/namespace/ticks`: the ticks of the clock from the boot to its start."""
-    with suppress(OSError):
-        # the name, in parentheses, may hold anything; what follows are fields 3 to 52 (proc(5))
-        stat = (_PROC / str(pid) / "stat").read_text(errors="replace")
-        fields = stat.rpartition(")")[2].split()
-        has_ended = fields[0] in {"Z", "X"}
-        return f"{_boot()}/{_namespace()}/{'ended' if has_ended else fields[19]}"
-    return ""
+    return f"{_boot()}/{_namespace()}/{ticks}"
 
 
 def _boot() -> str:
@@ -73,14 +70,3 @@ def _is_same_namespace(start: str) -> bool:
     with suppress(OSError):
         return boot != _boot() or int(namespace) == _namespace()
     return False
-
-
-def _has_number(pid: int) -> bool:
-    """Whether any process has that number now."""
-    try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        return True
-    return True
