@@ -12,6 +12,7 @@ guardian shares nothing with it. Requests come over the socket as lines, and eve
     start N, with two descriptors    started N PID | failed N WHY | lost N STATUS (the template's)
     kill N                           ended N STATUS, as for every worker; negative: that signal
     preload JSON                     nothing; it is passed on to the template
+    own PATH                         nothing; the folder is removed when everything has ended
 
 A worker finds its two descriptors at 3 and 4, nothing at 0, and no others beside 1 and 2.
 
@@ -28,7 +29,7 @@ interpreter takes to start.
 """
 
 # For the same reason neither `__future__` is imported here, nor contextlib or pathlib:
-# ruff: noqa: SIM105, PTH123, PTH208
+# ruff: noqa: SIM105, PTH106, PTH108, PTH118, PTH123, PTH208
 
 import _signal  # type: ignore[import-not-found]  # no stubs say what it has
 import _socket
@@ -177,6 +178,7 @@ class _Guardian:
         self._tries: dict[int, int] = {}
         self._workers: dict[int, int] = {}  # by pid
         self._ended: list[tuple[int, int]] = []  # with their statuses; not told yet
+        self._owned: list[bytes] = []
         self._nothing = reserve()
         self._woken = _wake_on_children()
 
@@ -195,7 +197,13 @@ class _Guardian:
                 return
 
     def end(self) -> None:
-        """Kill all there are; their children become ours as they die."""
+        """Kill all there are, and remove what is left of them."""
+        self._kill_all()
+        for folder in self._owned:
+            _remove(folder)
+
+    def _kill_all(self) -> None:
+        """Children of those that die become ours."""
         while True:
             for pid in self._workers:
                 _kill_group(pid)
@@ -236,6 +244,8 @@ class _Guardian:
                 self._kill(int(rest))
             elif word == b"preload":
                 self._preload(line)
+            elif word == b"own":
+                self._owned.append(rest)
         return lines is not None
 
     def _start(self, number: int, pair: tuple[int, ...]) -> None:
@@ -494,6 +504,16 @@ def _parent(pid: int) -> int:
             return int(file.read().rpartition(b")")[2].split()[1])
     except OSError:
         return 0
+
+
+def _remove(folder: bytes) -> None:
+    """Remove a folder of files; what cannot be removed stays."""
+    try:
+        for name in os.listdir(folder):
+            os.unlink(os.path.join(folder, name))
+        os.rmdir(folder)
+    except OSError:
+        pass  # most often: it was never made
 
 
 def _kill(pid: int) -> bool:

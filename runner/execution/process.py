@@ -25,7 +25,7 @@ from runner.execution.failures import Failure, failure_of, import_failure
 from runner.execution.housekeeping import Housekeeping
 from runner.execution.importing import UserCodeError
 from runner.execution.page import Page
-from runner.execution.values import Encoded, NewFiles, decode, encode, serialise
+from runner.execution.values import Encoded, Folders, decode, encode, serialise
 from runner.execution.worker import Call, Outcome, Step, run_job
 
 LOST: Final = 79
@@ -58,7 +58,7 @@ class Passed:
 
     node: str
     value: Encoded
-    new_file: Callable[[], str]
+    folders: Folders
 
     def exists(self) -> bool:
         return True
@@ -74,7 +74,7 @@ class Passed:
 
     def stage(self, value: Any) -> StagedPassed:
         try:
-            self.value = encode(value, self.new_file)
+            self.value = encode(value, self.folders)
         except OSError as error:
             raise write_failed(self.node, "its value", reason(error)) from error
         except Exception as error:  # the user's __reduce__ raises anything
@@ -131,7 +131,7 @@ class Worker:
         self._functions: dict[int, Callable[..., Any]] = {}
         self._outcomes: list[bytes] = []
         self._sent = 0.0
-        self._new_file = NewFiles("")
+        self._folders = Folders("")
         self._log = 1
         self._printed = 0
         self._housekeeping: Housekeeping | None = None
@@ -159,7 +159,7 @@ class Worker:
                 os._exit(0)
             received += data
 
-    def _open_session(self, application_path: str, log: str, values: str) -> None:
+    def _open_session(self, application_path: str, log: str, disk: str, memory: str | None) -> None:
         sys.path.insert(0, application_path)
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
         descriptor = os.open(log, flags, 0o600)
@@ -171,7 +171,7 @@ class Worker:
             stream.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]  # it is a TextIOWrapper
         _buffer_lines_in_c()
         faulthandler.enable(self._log)
-        self._new_file = NewFiles(values)
+        self._folders = Folders(disk, memory)
         self._housekeeping = Housekeeping()
 
     def _learn(self, number: int, about: dict[str, Any]) -> None:
@@ -225,7 +225,7 @@ class Worker:
             config: DataNodeConfig = pickle.loads(dumped)
             configs.append(config)
             if opened_by is None:
-                storages[config.id] = Passed(config.id, None, self._new_file)
+                storages[config.id] = Passed(config.id, None, self._folders)
             else:
                 storages[config.id] = storage_from(config.id, opened_by)
         try:
@@ -276,7 +276,7 @@ class Worker:
         self, call: Call, entered: Entered, values: Sequence[Encoded], made: dict[int, Encoded]
     ) -> tuple[Outcome, tuple[Encoded, ...]]:
         task, function, reads, writes = entered.jobs[call.job]
-        storages, ids, new_file = entered.storages, entered.ids, self._new_file
+        storages, ids, folders = entered.storages, entered.ids, self._folders
         given = iter(values)
         inputs: list[Storage] = []
         for place in reads:
@@ -288,9 +288,9 @@ class Worker:
                 if value == messages.HERE:
                     storage = Absent(ids[place])
                 else:
-                    storage = Passed(ids[place], value, new_file)
+                    storage = Passed(ids[place], value, folders)
             inputs.append(storage)
-        outputs = [storages[place] or Passed(ids[place], None, new_file) for place in writes]
+        outputs = [storages[place] or Passed(ids[place], None, folders) for place in writes]
         step = Step(task, self._functions[function], inputs, outputs)
         outcome = run_job(call, step, full_traceback=entered.full_traceback)
         if os.getpid() != self._pid:  # the job has forked, and this is the child

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import secrets
 from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Any, Final
@@ -11,8 +13,15 @@ import attrs
 
 from runner.config.model import Config, Mode
 from runner.execution.instance import storage_folder
-from runner.execution.values import EncodedMemory, own_folder, remove_stale, remove_values
+from runner.execution.values import (
+    EncodedMemory,
+    Folders,
+    own_folder,
+    remove_stale,
+    remove_values,
+)
 
+_MEMORY: Final = Path("/dev/shm")
 _MOST_READ: Final = 4096
 _numbers: Final = itertools.count(1)
 
@@ -25,13 +34,13 @@ class Session:
         name: of the session; no two have the same.
         application_path: where functions are imported from.
         logs: the folder of what workers print.
-        values: the folder of large values in memory.
+        values: the folders of large values that workers pass on.
     """
 
     name: str
     application_path: Path
     logs: Path
-    values: Path
+    values: Folders
 
     def log_of(self, worker: int) -> str:
         """The file, below `logs`, of what a worker prints."""
@@ -57,9 +66,12 @@ class Session:
 def session_of(config: Config) -> Session:
     """A new session of this process; nothing is made."""
     storage = storage_folder(config).absolute()
-    values = Path(f"{own_folder(str(storage / 'values'))}-{next(_numbers)}")
+    disk = Path(f"{own_folder(str(storage / 'values'))}-{next(_numbers)}")
+    memory = None
+    if _MEMORY.is_dir():  # where others may write, so that no name may be foreseen
+        memory = str(_MEMORY / f"runner-{disk.name}-{secrets.token_hex(8)}")
     application_path = config.application_path.absolute()
-    return Session(values.name, application_path, storage / "logs", values)
+    return Session(disk.name, application_path, storage / "logs", Folders(str(disk), memory))
 
 
 def memory_of(mode: Mode, session: Session) -> MutableMapping[str, Any]:
@@ -69,13 +81,19 @@ def memory_of(mode: Mode, session: Session) -> MutableMapping[str, Any]:
     """
     if mode is Mode.DEVELOPMENT:
         return {}
-    remove_stale(str(session.values.parent))
-    return EncodedMemory(str(session.values))
+    folders = session.values
+    for folder in filter(None, (folders.disk, folders.memory)):
+        remove_stale(str(Path(folder).parent))
+    if folders.memory is not None:
+        with contextlib.suppress(OSError):  # then all goes to the disk
+            Path(folders.memory).mkdir(0o700, exist_ok=True)
+    return EncodedMemory(folders)
 
 
 def remove_remains(session: Session) -> None:
     """Remove what nobody needs when its workers have ended: values, and empty logs."""
-    remove_values(str(session.values))
+    for folder in filter(None, (session.values.disk, session.values.memory)):
+        remove_values(folder)
     for log in session.logs.glob(f"{session.name}-*.log"):
         if not log.stat().st_size:
             log.unlink()

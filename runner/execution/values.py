@@ -1,12 +1,14 @@
 """Values between processes: small ones inside a message, large ones through a file that is mapped.
 
+Such a file is in the memory that `/dev/shm` is, where there is plenty of it, else on disk.
+
 What is encoded is plain data, which marshal carries and which is passed on without being looked
 into. A file holds the pickle and then each buffer that was left out of it, as arrays, tables and
 the like have them: written from where they are, and read without copying where they are large.
 """
 
 # Text and descriptors instead of Path: with most values, they are what takes the time.
-# ruff: noqa: PTH103, PTH106, PTH108, PTH118
+# ruff: noqa: PTH103, PTH106, PTH108, PTH118, PTH123
 
 from __future__ import annotations
 
@@ -33,9 +35,6 @@ INLINE: Final = 32 * 1024
 Encoded: TypeAlias = bool | int | float | str | bytes | tuple[str, tuple[int, ...]] | None
 """A value as it is, its pickle, or the path of a file and the sizes of its parts."""
 
-NewFile: TypeAlias = Callable[[], str]
-"""Gives a path, each time another, at which there is no file yet."""
-
 _PROTOCOL: Final = 5
 _AS_THEY_ARE: Final = frozenset({type(None), bool, float})
 _SMALL: Final = 4 * 1024  # a buffer below is copied faster than it is taken care of
@@ -46,19 +45,37 @@ _BYTES_AT_ONCE: Final = 1 << 30  # macOS refuses what is over 2 GiB
 _MAIN: Final = b"\x8c\x08__main__"
 """How a pickle names the module of a class or function that the program itself defines."""
 _OWNER: Final = re.compile(
-    r"(?P<host>[0-9a-f]{8})-(?P<pid>[0-9]{1,10})-(?P<start>[0-9]+)(-[0-9]+)?"
+    r"(runner-)?(?P<host>[0-9a-f]{8})-(?P<pid>[0-9]{1,10})-(?P<start>[0-9]+)(-[0-9a-f]+)*"
 )
+_AVAILABLE: Final = re.compile(rb"^MemAvailable: +([0-9]+) kB$", re.MULTILINE)
 _UNKNOWN: Final = "0"  # a start that nothing tells
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
+_ROOMY: Final = 4
+"""A file is put into memory if so many like it would find room."""
+_LOOKED_AT: Final = 1024 * 1024
+"""Bytes from which a file is put into memory only after a look at what the machine has left."""
 _numbers: Final = itertools.count()
 
 
-def encode(value: Any, new_file: NewFile) -> Encoded:
+@attrs.frozen
+class Folders:
+    """Where the files of large values go.
+
+    Attributes:
+        disk: a folder, which is made, for this user alone, when the first file is put there.
+        memory: one in a file system that is memory; None, or not there: all go to the disk.
+    """
+
+    disk: str
+    memory: str | None = None
+
+
+def encode(value: Any, folders: Folders) -> Encoded:
     """Make a value ready for another process.
 
     Args:
         value: anything that pickle or cloudpickle takes. It is not changed.
-        new_file: asked where a large value is to be written; the folder is there.
+        folders: where a large value is written. Processes that share them never use one name twice.
 
     Raises:
         OSError: the file cannot be written.
@@ -74,7 +91,7 @@ def encode(value: Any, new_file: NewFile) -> Encoded:
     stream, buffers = serialise(value)
     if not buffers and len(stream) <= INLINE:
         return stream
-    return _write([memoryview(stream), *buffers], new_file)
+    return _write([memoryview(stream), *buffers], folders)
 
 
 def decode(encoded: Encoded) -> Any:
@@ -131,23 +148,6 @@ def size_of(encoded: Encoded) -> int:
     return 8
 
 
-@attrs.define
-class NewFiles:
-    """Names files of a folder, which is made, for this user alone, when the first is asked for.
-
-    Processes that share the folder never name the same one.
-    """
-
-    folder: str
-    _is_made: bool = attrs.field(default=False, init=False)
-
-    def __call__(self) -> str:
-        if not self._is_made:
-            os.makedirs(self.folder, 0o700, exist_ok=True)
-            self._is_made = True
-        return f"{self.folder}{os.sep}{os.getpid()}-{next(_numbers)}"
-
-
 @attrs.define(eq=False)
 class EncodedMemory(MutableMapping[str, Any]):
     """The values of in_memory data nodes by key, kept as they are encoded.
@@ -157,16 +157,12 @@ class EncodedMemory(MutableMapping[str, Any]):
     removes them with it; who has one mapped keeps what is there. Two threads may use it.
 
     Attributes:
-        folder: where its own large values are written; made when the first is.
+        folders: where its own large values are written.
     """
 
-    folder: str
-    _new_file: NewFiles = attrs.field(init=False, repr=False)
+    folders: Folders
     _values: dict[str, Encoded] = attrs.field(factory=dict, init=False, repr=False)
     _lock: threading.Lock = attrs.field(factory=threading.Lock, init=False, repr=False)
-
-    def __attrs_post_init__(self) -> None:
-        self._new_file = NewFiles(self.folder)
 
     def __getitem__(self, key: str) -> Any:
         while True:
@@ -178,7 +174,7 @@ class EncodedMemory(MutableMapping[str, Any]):
                     raise
 
     def __setitem__(self, key: str, value: Any) -> None:
-        self.put(key, encode(value, self._new_file))
+        self.put(key, encode(value, self.folders))
 
     def __delitem__(self, key: str) -> None:
         with self._lock:
@@ -224,10 +220,11 @@ class EncodedMemory(MutableMapping[str, Any]):
             _remove_file(encoded)
 
     def close(self) -> None:
-        """Forget everything; remove its files, and the folder unless others have some there."""
+        """Forget everything; remove its files, and the folders unless others have some there."""
         self.clear()
-        with contextlib.suppress(OSError):
-            os.rmdir(self.folder)
+        for folder in filter(None, (self.folders.disk, self.folders.memory)):
+            with contextlib.suppress(OSError):
+                os.rmdir(folder)
 
 
 def own_folder(folder: str) -> str:
@@ -304,8 +301,35 @@ def _serialise_by_value(value: Any) -> tuple[bytes, list[memoryview]]:
     return cloudpickle.dumps(value, _PROTOCOL, buffer_callback=_sorter(buffers)), buffers
 
 
-def _write(parts: Sequence[memoryview], new_file: NewFile) -> tuple[str, tuple[int, ...]]:
-    path, descriptor = _create(new_file)
+def _write(parts: Sequence[memoryview], folders: Folders) -> tuple[str, tuple[int, ...]]:
+    sizes = tuple([part.nbytes for part in parts])
+    if folders.memory is not None and _is_roomy(folders.memory, sum(sizes)):
+        with contextlib.suppress(OSError):  # others may have filled it since
+            return _write_file(parts, folders.memory), sizes
+    return _write_file(parts, folders.disk), sizes
+
+
+def _is_roomy(folder: str, size: int) -> bool:
+    """Whether a folder in memory has room for many files of that size, and the machine too."""
+    try:
+        there = os.statvfs(folder)
+    except OSError:
+        return False
+    if size * _ROOMY > there.f_bavail * there.f_frsize:
+        return False
+    return size < _LOOKED_AT or size * _ROOMY < _available()
+
+
+def _available() -> int:
+    """Bytes of memory that processes may still take without any being swapped; 0: not known."""
+    with contextlib.suppress(OSError), open("/proc/meminfo", "rb", buffering=0) as file:
+        found = _AVAILABLE.search(file.read())
+        return int(found[1]) * 1024 if found else 0
+    return 0
+
+
+def _write_file(parts: Sequence[memoryview], folder: str) -> str:
+    path, descriptor = _create(folder)
     try:
         try:
             _write_all(descriptor, [*_padded(parts)])
@@ -315,19 +339,18 @@ def _write(parts: Sequence[memoryview], new_file: NewFile) -> tuple[str, tuple[i
         with contextlib.suppress(OSError):
             os.unlink(path)
         raise
-    return path, tuple([part.nbytes for part in parts])
+    return path
 
 
-def _create(new_file: NewFile) -> tuple[str, int]:
-    last = None
+def _create(folder: str) -> tuple[str, int]:
     while True:
-        path = new_file()
+        path = f"{folder}{os.sep}{os.getpid()}-{next(_numbers)}"
         try:
             return path, os.open(path, _NEW, 0o600)
+        except FileNotFoundError:
+            os.makedirs(folder, 0o700, exist_ok=True)
         except FileExistsError:
-            if path == last:
-                raise
-            last = path  # left by an earlier process of our number
+            continue  # left by an earlier process of our number
 
 
 def _padded(parts: Sequence[memoryview]) -> Iterator[memoryview]:

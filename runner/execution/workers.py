@@ -21,6 +21,7 @@ from runner.errors import SetupError
 from runner.execution import messages
 from runner.execution.guard import Ended, Gone, Guard, NotStarted, how_ended
 from runner.execution.page import Page
+from runner.execution.values import Folders
 
 MOST_STARTS: Final = 3
 """How often in a row workers may end without having said anything, before we give up."""
@@ -104,6 +105,7 @@ class Workers:
         self.alive: dict[int, Worker] = {}
         self._forks = start_method is StartMethod.FORKSERVER
         self._preload: tuple[Sequence[str], str] | None = None
+        self._owned: tuple[str, ...] = ()
         self._number = 0
         self._is_closed = False
         self._failures = 0
@@ -120,6 +122,11 @@ class Workers:
         except BaseException:
             self.close()
             raise
+
+    def own(self, folders: Folders) -> None:
+        """Have the files of values removed when everything has ended, also if we are killed."""
+        self._owned = tuple(filter(None, (folders.disk, folders.memory)))
+        self._guard.own(self._owned)
 
     def preload(self, modules: Sequence[str], application_path: str) -> None:
         """Import modules once, before workers are forked; they start with it."""
@@ -316,6 +323,7 @@ class Workers:
         for number in list(self.alive):
             events += self._lose(number, None, "was killed together with its guardian")
         self._guard = self._start_guard()
+        self._guard.own(self._owned)
         if self._preload is not None:
             modules, path = self._preload
             self._guard.preload(modules, path=[path])

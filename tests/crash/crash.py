@@ -33,6 +33,8 @@ from typing import Any, Final
 
 import attrs
 
+from runner.processes import started
+
 WIDTH: Final = 20
 """Jobs of a layer."""
 STORAGES: Final = ("pickle", "json", "csv", "in_memory")
@@ -428,16 +430,25 @@ class Round:
         if recorded.locks:
             self.found.append(("left locks", f"{recorded.locks} rows"))
         for path in self._left():
-            self.found.append(("left files", str(path.relative_to(self.folder))))
+            self.found.append(("left files", str(path)))
 
     def _left(self) -> Iterator[Path]:
         storage = self.folder / ".runner"
         yield from (self.folder / "tmp").iterdir()
+        yield from _values_in_memory()
         for path in storage.rglob("*"):
             place = path.relative_to(storage).parts
             is_temporary = path.name.endswith((".tmp", ".new"))
             if is_temporary or (len(place) > 1 and place[0] in {"locks", "values"}):
                 yield path
+
+
+def _values_in_memory() -> Iterator[Path]:
+    """The folders of large values that runners which do not live any more have left."""
+    for path in Path("/dev/shm").glob("runner-*"):
+        _, _, pid, start, *_ = path.name.split("-")
+        if started(int(pid)) != start:
+            yield path
 
 
 def _kill(pid: int) -> bool:

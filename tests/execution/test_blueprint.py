@@ -65,7 +65,7 @@ def prepare(tmp_path: Path) -> Prepare:
         config = load_config([path])
         plan = compile_plan(config, "default", name="default")
         session = session_of(config)
-        memory = EncodedMemory(str(session.values))
+        memory = EncodedMemory(session.values)
         nodes = plan.data_nodes.values()
         created = datetime.now(UTC)
         instance = open_instance(config, "x", created, nodes, frequency=None, memory=memory)

@@ -4,6 +4,7 @@ import marshal
 import mmap
 import os
 import pickle
+import shutil
 import stat
 import subprocess
 import sys
@@ -25,7 +26,7 @@ from runner.execution.values import (
     INLINE,
     Encoded,
     EncodedMemory,
-    NewFiles,
+    Folders,
     _end_of_batch,
     _go_on,
     _padded,
@@ -57,8 +58,8 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def new_file(folder: Path) -> NewFiles:
-    return NewFiles(str(folder))
+def folders(folder: Path) -> Folders:
+    return Folders(str(folder))
 
 
 def sent(encoded: Encoded) -> Any:
@@ -79,8 +80,8 @@ def left_in(folder: Path) -> list[str]:
 
 @given(value=VALUES)
 @with_one_folder
-def test_plain_data_arrives_as_it_was(new_file: NewFiles, value: Any) -> None:
-    assert repr(decode(sent(encode(value, new_file)))) == repr(value)  # nan is no nan's equal
+def test_plain_data_arrives_as_it_was(folders: Folders, value: Any) -> None:
+    assert repr(decode(sent(encode(value, folders)))) == repr(value)  # nan is no nan's equal
 
 
 @pytest.mark.parametrize(
@@ -95,8 +96,8 @@ def test_plain_data_arrives_as_it_was(new_file: NewFiles, value: Any) -> None:
         pytest.param("x" * INLINE, id="long-text"),
     ],
 )
-def test_an_atom_goes_as_it_is(new_file: NewFiles, value: Any) -> None:
-    assert encode(value, new_file) is value
+def test_an_atom_goes_as_it_is(folders: Folders, value: Any) -> None:
+    assert encode(value, folders) is value
     assert repr(sent(value)) == repr(value)
 
 
@@ -109,8 +110,8 @@ class Number(int):
 
 
 @pytest.mark.parametrize("value", [Text("a"), Number(1), np.float64(1.5)], ids=repr)
-def test_a_type_is_kept_though_it_looks_like_an_atom(new_file: NewFiles, value: Any) -> None:
-    read = decode(sent(encode(value, new_file)))
+def test_a_type_is_kept_though_it_looks_like_an_atom(folders: Folders, value: Any) -> None:
+    read = decode(sent(encode(value, folders)))
     assert read == value
     assert type(read) is type(value)
 
@@ -132,9 +133,9 @@ def test_a_type_is_kept_though_it_looks_like_an_atom(new_file: NewFiles, value: 
     ],
 )
 def test_what_is_pickled_goes_inside_the_message_or_in_a_file(
-    new_file: NewFiles, value: Any, kind: type[bytes | tuple[Any, ...]]
+    folders: Folders, value: Any, kind: type[bytes | tuple[Any, ...]]
 ) -> None:
-    encoded = sent(encode(value, new_file))
+    encoded = sent(encode(value, folders))
     assert type(encoded) is kind
     read = decode(encoded)
     assert read == value
@@ -164,19 +165,19 @@ ARRAYS = [
 @pytest.mark.parametrize("size", [1, 1_000, 20_000, 200_000])
 @pytest.mark.parametrize("made", ARRAYS)
 def test_an_array_arrives_and_can_be_written(
-    new_file: NewFiles, made: Callable[[int], Any], size: int
+    folders: Folders, made: Callable[[int], Any], size: int
 ) -> None:
     array = made(size)
-    read = decode(sent(encode(array, new_file)))
+    read = decode(sent(encode(array, folders)))
     np.testing.assert_array_equal(read, array)
     assert read.dtype == array.dtype
     assert read.flags.f_contiguous == array.flags.f_contiguous or not array.flags.contiguous
     read[...] = read.copy()
 
 
-def test_many_arrays_arrive(new_file: NewFiles) -> None:
+def test_many_arrays_arrive(folders: Folders) -> None:
     arrays = {each: np.full(1_000 + each, each, dtype="i4") for each in range(3_000)}
-    encoded = encode(arrays, new_file)
+    encoded = encode(arrays, folders)
     assert isinstance(encoded, tuple)
     assert len(encoded[1]) > 2 * os.sysconf("SC_IOV_MAX")
     read = decode(sent(encoded))
@@ -184,14 +185,14 @@ def test_many_arrays_arrive(new_file: NewFiles) -> None:
     assert all(np.array_equal(read[each], arrays[each]) for each in arrays)
 
 
-def test_one_array_twice_arrives_as_one(new_file: NewFiles) -> None:
+def test_one_array_twice_arrives_as_one(folders: Folders) -> None:
     array = np.arange(50_000)
-    first, second = decode(encode([array, array], new_file))
+    first, second = decode(encode([array, array], folders))
     assert first is second
 
 
-def test_small_arrays_go_inside_the_message(new_file: NewFiles) -> None:
-    assert isinstance(encode([np.arange(1_000), np.arange(1_000)], new_file), bytes)
+def test_small_arrays_go_inside_the_message(folders: Folders) -> None:
+    assert isinstance(encode([np.arange(1_000), np.arange(1_000)], folders), bytes)
 
 
 def frame(size: int) -> pd.DataFrame:
@@ -212,19 +213,19 @@ def frame(size: int) -> pd.DataFrame:
 
 
 @pytest.mark.parametrize("size", [0, 3, 50_000])
-def test_a_data_frame_arrives(new_file: NewFiles, size: int) -> None:
+def test_a_data_frame_arrives(folders: Folders, size: int) -> None:
     expected = frame(size)
-    read = decode(sent(encode(expected, new_file)))
+    read = decode(sent(encode(expected, folders)))
     pd.testing.assert_frame_equal(read, expected)
     read.loc[:, "float"] *= 2
     read.loc[:, "text"] = "new"
 
 
 @pytest.mark.parametrize("size", [0, 3, 50_000])
-def test_an_arrow_table_arrives(new_file: NewFiles, size: int) -> None:
+def test_an_arrow_table_arrives(folders: Folders, size: int) -> None:
     numbers = range(size)
     table = pa.table({"a": pa.array(numbers, pa.int64()), "b": [str(each) for each in numbers]})
-    read = decode(sent(encode(table, new_file)))
+    read = decode(sent(encode(table, folders)))
     assert read.equals(table)
     read.validate(full=True)
 
@@ -270,8 +271,8 @@ def test_writing_goes_on_where_it_stopped(
 
 
 @pytest.mark.parametrize("size", [20_000, 2_000_000], ids=["loaded", "mapped"])
-def test_what_a_reader_changes_nobody_else_sees(new_file: NewFiles, size: int) -> None:
-    encoded = encode(np.ones(size), new_file)
+def test_what_a_reader_changes_nobody_else_sees(folders: Folders, size: int) -> None:
+    encoded = encode(np.ones(size), folders)
     before = path_of(encoded).read_bytes()
     first, second = decode(encoded), decode(encoded)
     first[:] = 2
@@ -281,8 +282,8 @@ def test_what_a_reader_changes_nobody_else_sees(new_file: NewFiles, size: int) -
 
 
 @pytest.mark.parametrize("size", [20_000, 2_000_000], ids=["loaded", "mapped"])
-def test_a_value_outlives_its_file(new_file: NewFiles, size: int) -> None:
-    encoded = encode(np.arange(size), new_file)
+def test_a_value_outlives_its_file(folders: Folders, size: int) -> None:
+    encoded = encode(np.arange(size), folders)
     read = decode(encoded)
     path_of(encoded).unlink()
     np.testing.assert_array_equal(read, np.arange(size))
@@ -305,8 +306,8 @@ def memory_of(path: Path) -> dict[str, int]:
 
 
 @needs_proc
-def test_a_large_array_is_read_without_copying(new_file: NewFiles) -> None:
-    encoded = encode(np.ones(8_000_000), new_file)
+def test_a_large_array_is_read_without_copying(folders: Folders) -> None:
+    encoded = encode(np.ones(8_000_000), folders)
     read = decode(encoded)
     assert read.sum() == 8_000_000
     taken = memory_of(path_of(encoded))
@@ -315,8 +316,8 @@ def test_a_large_array_is_read_without_copying(new_file: NewFiles) -> None:
 
 
 @needs_proc
-def test_a_mapping_lives_as_long_as_the_value(new_file: NewFiles) -> None:
-    encoded = encode({"a": np.ones(200_000), "b": np.ones(200_000)}, new_file)
+def test_a_mapping_lives_as_long_as_the_value(folders: Folders) -> None:
+    encoded = encode({"a": np.ones(200_000), "b": np.ones(200_000)}, folders)
     path = path_of(encoded)
     read = decode(encoded)
     part = read["a"][::2]
@@ -334,10 +335,10 @@ def no_descriptor_left() -> Iterator[None]:
 
 
 @needs_proc
-def test_no_descriptor_is_left_open(new_file: NewFiles) -> None:
+def test_no_descriptor_is_left_open(folders: Folders) -> None:
     with no_descriptor_left():
         for size in (20_000, 2_000_000):
-            encoded = encode(np.ones(size), new_file)
+            encoded = encode(np.ones(size), folders)
             assert decode(encoded).sum() == size
             path_of(encoded).unlink()
         with pytest.raises(FileNotFoundError, match=r"No such file"):
@@ -346,38 +347,40 @@ def test_no_descriptor_is_left_open(new_file: NewFiles) -> None:
 
 @needs_proc
 @pytest.mark.skipif(sys.version_info < (3, 13), reason="mmap keeps a descriptor before")
-def test_a_mapping_holds_no_descriptor(new_file: NewFiles) -> None:
+def test_a_mapping_holds_no_descriptor(folders: Folders) -> None:
     with no_descriptor_left():
-        read = decode(encode(np.ones(2_000_000), new_file))
+        read = decode(encode(np.ones(2_000_000), folders))
     assert read.sum() == 2_000_000
 
 
-def test_a_file_is_its_owners_alone(new_file: NewFiles, folder: Path) -> None:
-    path = path_of(encode(np.ones(20_000), new_file))
+def test_a_file_is_its_owners_alone(folders: Folders, folder: Path) -> None:
+    path = path_of(encode(np.ones(20_000), folders))
     assert path.parent == folder
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
 @pytest.mark.parametrize("size", [20_000, 2_000_000], ids=["loaded", "mapped"])
-def test_a_file_that_was_cut_is_refused(new_file: NewFiles, size: int) -> None:
-    encoded = encode(np.ones(size), new_file)
+def test_a_file_that_was_cut_is_refused(folders: Folders, size: int) -> None:
+    encoded = encode(np.ones(size), folders)
     os.truncate(path_of(encoded), 4 * size)
     with pytest.raises((EOFError, ValueError), match=r"too short|greater than file size"):
         decode(encoded)
 
 
-def test_a_file_in_the_way_is_left_alone(tmp_path: Path) -> None:
-    names = iter(["taken", "free"])
-    (tmp_path / "taken").write_text("of another")
-    encoded = encode(np.ones(20_000), lambda: str(tmp_path / next(names)))
-    assert file_of(encoded) == str(tmp_path / "free")
-    assert (tmp_path / "taken").read_text() == "of another"
+def test_a_file_in_the_way_is_left_alone(folders: Folders, folder: Path) -> None:
+    process, number = path_of(encode(np.ones(20_000), folders)).name.split("-")
+    taken, free = (folder / f"{process}-{int(number) + later}" for later in (1, 2))
+    taken.write_text("of another")
+    encoded = encode(np.ones(20_000), folders)
+    assert path_of(encoded) == free
+    assert taken.read_text() == "of another"
 
 
-def test_a_path_that_is_always_taken_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(FileExistsError, match="File exists"):
-        encode(np.ones(20_000), lambda: str(tmp_path))
+def test_a_file_in_the_folders_place_is_refused(folders: Folders, folder: Path) -> None:
+    folder.touch()
+    with pytest.raises(NotADirectoryError, match="Not a directory"):
+        encode(np.ones(20_000), folders)
 
 
 class Exploding:
@@ -404,10 +407,10 @@ class Leaving:
     ],
 )
 def test_what_does_not_pickle_leaves_no_file(
-    new_file: NewFiles, folder: Path, part: object, error: type[BaseException], message: str
+    folders: Folders, folder: Path, part: object, error: type[BaseException], message: str
 ) -> None:
     with pytest.raises(error, match=message):
-        encode([np.ones(20_000), part], new_file)
+        encode([np.ones(20_000), part], folders)
     assert left_in(folder) == []
 
 
@@ -424,9 +427,9 @@ def test_large_bytes_are_not_copied(kind: Callable[[bytes], bytes | bytearray]) 
     assert np.shares_memory(np.frombuffer(buffer, "u1"), np.frombuffer(value, "u1"))
 
 
-def test_what_has_no_name_is_pickled_by_value(new_file: NewFiles) -> None:
+def test_what_has_no_name_is_pickled_by_value(folders: Folders) -> None:
     array = np.arange(100_000)
-    encoded = encode(lambda factor: array * factor, new_file)
+    encoded = encode(lambda factor: array * factor, folders)
     assert isinstance(encoded, tuple)
     assert encoded[1][0] < INLINE  # the array stays out of the stream
     np.testing.assert_array_equal(decode(sent(encoded))(2), array * 2)
@@ -441,7 +444,7 @@ def run(script: str, *arguments: object, given: bytes = b"") -> bytes:
 
 DEFINED_IN_MAIN = """
 import enum, marshal, subprocess, sys
-from runner.execution.values import decode, encode
+from runner.execution.values import Folders, decode, encode
 
 class Model:
     def __init__(self, number):
@@ -457,16 +460,16 @@ def following(number):
 
 value = {"model": Model(21), "class": Model, "function": following, "color": Color.RED}
 value["filling"] = list(range(int(sys.argv[1])))
-here = marshal.dumps(encode(value, lambda: sys.argv[2]), 2)
+here = marshal.dumps(encode(value, Folders(sys.argv[2])), 2)
 """
 WRITE = "sys.stdout.buffer.write(here)"
 BACK_AND_FORTH = """
 other = '''
 import marshal, sys
-from runner.execution.values import decode, encode
+from runner.execution.values import Folders, decode, encode
 value = decode(marshal.loads(sys.stdin.buffer.read()))
 assert value["model"].double() == 42
-sys.stdout.buffer.write(marshal.dumps(encode(value, lambda: sys.argv[1] + "-back"), 2))
+sys.stdout.buffer.write(marshal.dumps(encode(value, Folders(sys.argv[1] + "-back")), 2))
 '''
 command = [sys.executable, "-c", other, sys.argv[2]]
 there = subprocess.run(command, input=here, stdout=subprocess.PIPE, check=True).stdout
@@ -494,11 +497,11 @@ def test_what_main_defines_comes_back_as_its_own(tmp_path: Path, filling: int) -
 LIMITED = """
 import resource, sys
 import numpy as np
-from runner.execution.values import NewFiles, encode
+from runner.execution.values import Folders, encode
 
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 try:
-    encode(np.ones(100_000), NewFiles(sys.argv[1]))
+    encode(np.ones(100_000), Folders(sys.argv[1], *sys.argv[2:]))
 except OSError as error:
     print(error.strerror)
 """
@@ -511,10 +514,45 @@ def test_a_write_that_fails_leaves_no_file(folder: Path) -> None:
     assert left_in(folder) == []
 
 
+def test_large_values_are_put_into_memory_while_it_is_roomy(folder: Path, tmp_path: Path) -> None:
+    value = bytes(2_000_000)
+    encoded = encode(value, Folders(str(folder), str(tmp_path)))
+    assert path_of(encoded).parent == tmp_path
+    assert decode(encoded) == value
+    assert not folder.exists()
+
+
+def test_without_a_memory_large_values_are_on_disk(folder: Path, tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    encoded = encode(bytes(100_000), Folders(str(folder), str(gone)))
+    assert path_of(encoded).parent == folder
+    assert not gone.exists()
+
+
+@pytest.fixture
+def small_memory(tmp_path: Path) -> Iterator[Path]:
+    """A megabyte."""
+    place = tmp_path / "memory"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)]
+    if shutil.which("mount") is None or subprocess.run(mount, check=False).returncode:
+        pytest.skip("only root may mount")
+    yield place
+    subprocess.run(["umount", str(place)], check=True)
+
+
+def test_a_memory_that_is_not_roomy_is_left_alone(folder: Path, small_memory: Path) -> None:
+    folders = Folders(str(folder), str(small_memory))
+    small, large = encode(bytes(100_000), folders), encode(bytes(500_000), folders)
+    assert path_of(small).parent == small_memory
+    assert path_of(large).parent == folder
+    assert len(left_in(small_memory)) == 1
+
+
 WRITES_ONE = """
 import sys
-from runner.execution.values import NewFiles, encode
-encode(bytes(100_000), NewFiles(sys.argv[1]))
+from runner.execution.values import Folders, encode
+encode(bytes(100_000), Folders(sys.argv[1]))
 """
 
 
@@ -549,7 +587,7 @@ def test_only_a_file_has_a_path() -> None:
 
 @pytest.fixture
 def memory(folder: Path) -> EncodedMemory:
-    return EncodedMemory(str(folder))
+    return EncodedMemory(Folders(str(folder)))
 
 
 def large(number: float) -> Any:

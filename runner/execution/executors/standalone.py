@@ -40,7 +40,7 @@ from runner.execution.jobs import CANCELED_CODE
 from runner.execution.page import SETTLED
 from runner.execution.process import LOST
 from runner.execution.session import Session
-from runner.execution.steps import classes_of, function_of, write_first_values
+from runner.execution.steps import classes_of, functions_of, write_first_values
 from runner.execution.values import Encoded, EncodedMemory
 from runner.execution.worker import Call, Outcome, Output
 from runner.execution.workers import Event, Lost, Worker, Workers
@@ -316,6 +316,7 @@ class StandaloneExecutor:
         if self._session is None:
             self._session = work.session
             work.session.logs.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._workers.own(work.session.values)
             self._workers.preload(sorted(_modules(work)), str(work.session.application_path))
         self._furnish()
         self._known[work.number] = known
@@ -360,7 +361,8 @@ class StandaloneExecutor:
                     messages.SESSION,
                     str(session.application_path),
                     str(session.logs / log),
-                    str(session.values),
+                    session.values.disk,
+                    session.values.memory,
                 )
                 self._workers.send(worker, request)
                 for known in self._known.values():
@@ -692,12 +694,12 @@ def _runs_users_code(node: DataNodeConfig) -> bool:
 
 
 def _gives_functions(work: Work) -> bool:
-    return any(function_of(job.task).target is not None for job in work.plan.jobs)
+    return any(ref.target is not None for ref in functions_of(work.plan))
 
 
 def _modules(work: Work) -> set[str]:
     """The modules of a submission's functions, as far as names tell."""
-    refs = [function_of(job.task) for job in work.plan.jobs]
+    refs = functions_of(work.plan)
     return {ref.name.rpartition(".")[0] for ref in refs if ref.target is None}
 
 

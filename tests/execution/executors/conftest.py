@@ -15,6 +15,7 @@ import pytest
 import runner
 from runner.core import ENDED_SUBMISSION
 from runner.execution.jobs import JobEnd
+from runner.processes import started
 
 PATIENCE: Final = 15.0
 """Seconds after which a test has failed, where it waits for what takes no time."""
@@ -51,6 +52,16 @@ class Processes:
 
     def _are(self, pid: str) -> bool:
         return f"{MARK}={self.mark}" in _read(f"/proc/{pid}/environ").split("\0")
+
+
+def _left_in_memory() -> Iterator[Path]:
+    """The folders of values of runners that do not live, and what is in those of this process."""
+    for path in Path("/dev/shm").glob("runner-*"):
+        _, _, pid, start, *_ = path.name.split("-")
+        if int(pid) == os.getpid():
+            yield from path.iterdir()
+        elif started(int(pid)) != start:
+            yield path
 
 
 def _read(path: str) -> str:
@@ -118,7 +129,7 @@ class Application:
         """Large values and temporary files that are still there."""
         values = self.folder / ".runner" / "values"
         left = [*self.folder.rglob("*.tmp"), *(values.iterdir() if values.exists() else ())]
-        return [str(path.relative_to(self.folder)) for path in left]
+        return [str(path) for path in (*left, *_left_in_memory())]
 
 
 @pytest.fixture

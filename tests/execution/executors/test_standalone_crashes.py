@@ -723,26 +723,51 @@ def hangs_over(value):
 """
 
 
-def test_large_values_of_a_killed_runner_are_removed_at_the_next_start(
-    application: Any, task: Any, given: Any
-) -> None:
+@pytest.fixture
+def killed(
+    application: Any, processes: Any, task: Any, given: Any
+) -> Iterator[Callable[..., runner.Config]]:
+    """Kills a runner, one of whose jobs has a large value."""
     application.module(f"{WAITING}\n{LARGE}")
     text = task("l", "jobs.large") + task("t", "jobs.hangs_over", "l_0")
     text += given("a", "a") + task("u", "jobs.waits", "a")
     text += '[SCENARIO.large]\ntasks = ["l", "t"]\n[SCENARIO.small]\ntasks = ["u"]\n'
-    config = application.config(text)
+    config: runner.Config = application.config(text)
     command = [sys.executable, "-m", "runner", "execute", "pipeline.toml", "-s", "large"]
+
     with opened(application.folder) as begun:
-        started = subprocess.Popen(
-            [*command, "--mode", "standalone"],
-            cwd=application.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
-        begun()
-        started.kill()
-        started.wait()
-        assert len(application.leftovers()) == 1
-        (application.folder / "go").touch()
-        with runner.Core(config) as core:
-            core.create_scenario("small").submit()
+
+        def kill(*, first: str | None = None) -> runner.Config:
+            process = subprocess.Popen(
+                [*command, "--mode", "standalone"],
+                cwd=application.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            )  # fmt: skip
+            begun()
+            process.send_signal(signal.SIGSTOP)
+            for pid in processes.of(first) if first else ():
+                os.kill(pid, signal.SIGKILL)
+            process.kill()
+            process.wait()
+            assert processes.gone(within=2.0)
+            return config
+
+        yield kill
+
+
+def test_large_values_end_with_their_runner(application: Any, killed: Any) -> None:
+    killed()
+
+    assert application.leftovers() == []
+
+
+def test_large_values_that_nobody_could_remove_are_at_the_next_start(
+    application: Any, killed: Any
+) -> None:
+    config = killed(first="guardian")
+    assert len(application.leftovers()) == 1
+
+    (application.folder / "go").touch()
+    with runner.Core(config) as core:
+        core.create_scenario("small").submit()
 
     assert application.leftovers() == []
