@@ -57,7 +57,7 @@ from runner.execution.preparation import (
 )
 from runner.execution.session import Session, memory_of, remove_remains, session_of
 from runner.execution.skipping import ALL, Past, Skipping, known_mark, past_of
-from runner.execution.steps import function_of
+from runner.execution.steps import functions_of
 from runner.execution.values import EncodedMemory
 from runner.execution.worker import Output
 from runner.functions.fingerprint import Fingerprints
@@ -677,7 +677,7 @@ class Submission:
 
     def _about(self) -> About:
         shared, plan = self._shared, self.plan
-        functions = {str(ref): ref for ref in map(function_of, plan.tasks.values())}
+        functions = {ref.name: ref for ref in functions_of(plan)}
         found = {name: self._code.of(ref) for name, ref in functions.items()}
         code = {name: each.digest for name, each in found.items() if each is not None}
         recipe = recipe_of(plan, has_secrets=shared.has_secrets, resumes=self._resumes, code=code)

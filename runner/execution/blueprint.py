@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pickle
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import attrs
@@ -64,42 +66,58 @@ def blueprint_of(work: Work, functions: Functions, number: int) -> Blueprint:
     Raises:
         ConfigError: RUN308, a function that no name leads to cannot be pickled.
     """
-    places: dict[str, int] = {}
-    keys: dict[str, str] = {}
-    nodes: list[tuple[str, bytes | None]] = []
-    for node_id, node in work.plan.data_nodes.items():
-        places[node_id] = len(nodes)
-        opened_by = None
-        if node.storage_type == "in_memory":
-            keys[node_id] = work.instance.places[node_id].key
-        else:
-            opened_by = _opened_by(work, node)
-        nodes.append((node_id, opened_by))
-    told, jobs = [], []
-    readers: dict[str, int] = {}
-    for job in work.plan.jobs:
-        task = job.task
-        inputs, outputs, timeout = task.inputs, task.outputs, task.timeout
-        try:
-            function = functions.number(function_of(task))
-        except Exception as error:  # whatever it holds raises anything
-            raise _not_sent(task, error) from error
-        told.append(
-            (
-                task.id,
-                function,
-                [places[each] for each in inputs],
-                [places[each] for each in outputs],
-            )
+    plan, instance = work.plan, work.instance
+    keys = {
+        node_id: instance.places[node_id].key
+        for node_id, node in plan.data_nodes.items()
+        if node.storage_type == "in_memory"
+    }
+    nodes = [
+        (node_id, None if node_id in keys else _opened_by(work, node))
+        for node_id, node in plan.data_nodes.items()
+    ]
+    places = {node_id: place for place, (node_id, _) in enumerate(nodes)}
+    tasks = [job.task for job in plan.jobs]
+    numbers = _numbered(tasks, functions)
+    told = [
+        (
+            task.id,
+            function,
+            [places[each] for each in task.inputs],
+            [places[each] for each in task.outputs],
         )
-        reads = [keys[each] for each in inputs if each in keys]
-        writes = [keys[each] for each in outputs if each in keys]
-        jobs.append((function, reads, writes, None if timeout is None else timeout.total_seconds()))
-        for key in reads:
-            readers[key] = readers.get(key, 0) + 1
-    classes = [ref.name for ref in classes_of(work.plan.data_nodes.values()) if ref.target is None]
+        for task, function in zip(tasks, numbers, strict=True)
+    ]
+    jobs = [
+        (
+            function,
+            [keys[each] for each in task.inputs if each in keys],
+            [keys[each] for each in task.outputs if each in keys],
+            None if task.timeout is None else task.timeout.total_seconds(),
+        )
+        for task, function in zip(tasks, numbers, strict=True)
+    ]
+    readers = Counter(chain.from_iterable([reads for _, reads, _, _ in jobs]))
+    classes = [ref.name for ref in classes_of(plan.data_nodes.values()) if ref.target is None]
     about = {"nodes": nodes, "jobs": told, "classes": classes}
-    return Blueprint(number, about, frozenset(job[0] for job in jobs), jobs, readers)
+    return Blueprint(number, about, frozenset(numbers), jobs, readers)
+
+
+def _numbered(tasks: Iterable[TaskConfig], functions: Functions) -> list[int]:
+    """Of each task the number of its function."""
+    numbers = []
+    known: dict[str | int, int] = {}
+    for task in tasks:
+        ref = function_of(task)
+        name = ref.name if ref.target is None else id(ref.target)
+        number = known.get(name)
+        if number is None:
+            try:
+                number = known[name] = functions.number(ref)
+            except Exception as error:  # whatever it holds raises anything
+                raise _not_sent(task, error) from error
+        numbers.append(number)
+    return numbers
 
 
 def first_of(work: Work, nodes: Iterable[DataNodeConfig]) -> list[tuple[bytes, bytes | None]]:

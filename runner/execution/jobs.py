@@ -123,12 +123,12 @@ class Jobs:
         self._observers = tuple(observers)
         self._fail_fast = fail_fast
         self._tasks: list[TaskConfig] = [job.task for job in plan.jobs]
-        self._missing = [len(job.needs) for job in plan.jobs]
+        self._needs = [len(job.needs) for job in plan.jobs]
+        self._missing = [*self._needs]
         self._after: list[list[int]] = [[] for _ in plan.jobs]
         for index, job in enumerate(plan.jobs):
             for need in job.needs:
                 self._after[need].append(index)
-        self._heir = [self._heir_of(plan, after) for after in self._after]
         self._status = [JobStatus.SUBMITTED] * len(self._tasks)
         self._attempts = [0] * len(self._tasks)
         self._ready: deque[int] = deque()
@@ -184,7 +184,7 @@ class Jobs:
 
     def follow(self, index: int) -> int | None:
         """The one job that can run as soon as this one has completed, handed over behind it."""
-        heir = self._heir[index]
+        heir = self._heir_of(index)
         if heir is None or heir in self._unwanted or self._status[heir] is not _BLOCKED:
             return None
         self._following.add(heir)
@@ -233,6 +233,8 @@ class Jobs:
 
     def patience(self) -> float | None:
         """Seconds until something must be done even if no job ends; None: for ever."""
+        if not self.running and self.is_over:
+            return 0.0
         patience = FLUSH_EVERY if self._unrecorded else None
         if self._delayed and not self._stopping:
             delay = max(self._delayed[0][0] - monotonic(), 0.0)
@@ -258,14 +260,13 @@ class Jobs:
                     observer.ended(end)
         self._flushed = monotonic()
 
-    @staticmethod
-    def _heir_of(plan: ExecutionPlan, after: Sequence[int]) -> int | None:
+    def _heir_of(self, index: int) -> int | None:
         """The one job that needs a job, where it needs no other, and neither time nor a look."""
-        if len(after) != 1:
+        after = self._after[index]
+        if len(after) != 1 or self._needs[after[0]] != 1:
             return None
-        heir = plan.jobs[after[0]]
-        is_alone = len(heir.needs) == 1 and not heir.task.timeout and not heir.task.skippable
-        return after[0] if is_alone else None
+        task = self._tasks[after[0]]
+        return None if task.timeout or task.skippable else after[0]
 
     def _start(self, index: int) -> None:
         self._status[index] = move(self._status[index], _RUNNING)
@@ -295,11 +296,11 @@ class Jobs:
 
     def _forget_followers(self, index: int) -> None:
         """Of a job that did not complete: the executor drops them by the same rule."""
-        heir = self._heir[index]
+        heir = self._heir_of(index)
         while heir is not None and heir in self._following:
             self._following.remove(heir)
             self.running -= 1
-            heir = self._heir[heir]
+            heir = self._heir_of(heir)
 
     def _complete(self, index: int, outcome: Outcome) -> None:
         self._status[index] = move(self._status[index], _COMPLETED)

@@ -136,13 +136,15 @@ class Orchestrator:
                 self._obey(entry, entry.requests.popleft())
         self._executor.submit(self)
         longest = 0.0
-        if not [entry for entry in self._turns if entry.jobs.is_over]:
-            for outcome in self._executor.wait(self._patience()):
-                self._entries[outcome.work].jobs.settle(outcome)
-                longest = max(longest, outcome.seconds)
+        for outcome in self._executor.wait(self._patience()):
+            self._entries[outcome.work].jobs.settle(outcome)
+            longest = max(longest, outcome.seconds)
+        over = []
         for entry in self._turns:
             entry.jobs.flush_if_due(longest)
-        for entry in [entry for entry in self._turns if entry.jobs.is_over]:
+            if entry.jobs.is_over:
+                over.append(entry)
+        for entry in over:
             self._finish(entry)
 
     def _obey(self, entry: Entry, request: str) -> None:
@@ -161,9 +163,12 @@ class Orchestrator:
 
     def _patience(self) -> float | None:
         """Seconds until something must be done even if no job ends."""
-        told = [entry.jobs.patience() for entry in self._turns]
-        known = [each for each in told if each is not None]
-        return min(known) if known else None
+        patience = None
+        for entry in self._turns:
+            told = entry.jobs.patience()
+            if told is not None and (patience is None or told < patience):
+                patience = told
+        return patience
 
     def _finish(self, entry: Entry) -> None:
         self._entries.pop(entry.number, None)

@@ -52,12 +52,14 @@ def steps_of(plan: ExecutionPlan, instance: Instance) -> Steps:
     Raises:
         UserCodeError: a function cannot be imported.
     """
-    functions: dict[str, Callable[..., Any]] = {}
-    for job in plan.jobs:
-        ref = function_of(job.task)
-        if ref.target is None and ref.name not in functions:
-            functions[ref.name] = load(ref)
+    named = {ref.name: ref for ref in functions_of(plan) if ref.target is None}
+    functions = {name: load(ref) for name, ref in named.items()}
     return Steps(plan, functions, instance.storages)
+
+
+def functions_of(plan: ExecutionPlan) -> list[FunctionRef]:
+    """What the jobs of a plan call, one after the other."""
+    return [job.task.function for job in plan.jobs if job.task.function is not None]
 
 
 def function_of(task: TaskConfig) -> FunctionRef:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -87,7 +86,7 @@ class About:
 
     Attributes:
         config: the plan, as JSON; secrets are masked.
-        digest: of the plan.
+        digest: of the plan; there is one where there is a plan.
         environment: the versions of Python and runner and the platform, as JSON.
         command: the command line; None for a run of the Python API.
         commit_id: of the git repository, with `-dirty` at its end where files had changed since.
@@ -671,9 +670,8 @@ def _about_values(connection: sqlite3.Connection, about: About) -> tuple[str | N
     """The columns of what a run was begun with; its config is kept once for all that have it."""
     if about.config is None:
         return attrs.astuple(about)
-    digest = hashlib.sha256(about.config.encode()).hexdigest()[:32]
-    connection.execute("INSERT OR IGNORE INTO configs VALUES (?, ?)", (digest, about.config))
-    return attrs.astuple(attrs.evolve(about, config=digest))
+    connection.execute("INSERT OR IGNORE INTO configs VALUES (?, ?)", (about.digest, about.config))
+    return attrs.astuple(attrs.evolve(about, config=about.digest))
 
 
 def _known_counts(run: RunRow) -> dict[str, int] | None:

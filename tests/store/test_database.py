@@ -67,7 +67,7 @@ def busy(full: Path, tmp_path: Path) -> Path:
 def fill(store: Store) -> None:
     store.scenario("s", "s", datetime.now(UTC))
     for number in range(5):
-        run = store.begin_run("s", "standalone", 5.0, about=About(config="{}"))
+        run = store.begin_run("s", "standalone", 5.0, about=About(config="{}", digest="d"))
         tasks = [f"task_{index}" for index in range(50)]
         store.record(
             [

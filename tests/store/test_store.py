@@ -303,7 +303,7 @@ def test_a_run_knows_what_it_was_begun_with(store: Store) -> None:
 
 def test_a_config_that_runs_have_in_common_is_kept_once(folder: Path, store: Store) -> None:
     for number in (1, 1, 2):
-        store.begin_run("s", "development", 5.0, about=About(config=f"[{number}]"))
+        store.begin_run("s", "development", 5.0, about=About(config=f"[{number}]", digest=f"{number}"))
 
     assert sorted(rows(folder, "SELECT document FROM configs")) == [("[1]",), ("[2]",)]
 
@@ -423,7 +423,7 @@ class Past:
     def __init__(self, store: Store) -> None:
         self.runs = []
         for number in range(10):
-            about = About(config=f"[{number}]")
+            about = About(config=f"[{number}]", digest=f"{number}")
             session = f"session-{number // 2}"
             run = store.begin_run("s", "standalone", float(number), session=session, about=about)
             job = JobRow(run, "t", "COMPLETED", 1, 1.0, 1.0, None)
