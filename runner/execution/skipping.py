@@ -98,7 +98,7 @@ class Skipping:
         self._rested: dict[int, tuple[Basis, Fingerprint]] = {}
         self._codes: dict[str, Fingerprint] = {}
         self._settings: dict[str, Settings] = {}
-        self._of_node: dict[str, dict[str, str]] = {}
+        self._of_node: dict[str, str] = {}
         self._edited: dict[str, bool] = {}
         self._now = time()
 
@@ -153,9 +153,8 @@ class Skipping:
         basis, code = rested
         if not self._inputs_are_as_they_were(task) or self._may_be_stale(code):
             return None
-        settings = _digest(basis.settings)
         self._codes[code.digest] = code
-        self._settings[settings] = basis.settings
+        self._settings[basis.settings] = self._settings_of(task)
         outputs = {node: mark.fingerprint for node, mark in self._marks_of(task.outputs) if mark}
         return TraceRow(
             self._instance.name,
@@ -163,7 +162,7 @@ class Skipping:
             run,
             (end.started or 0.0) + (end.seconds or 0.0),
             code.digest,
-            settings,
+            basis.settings,
             json.dumps(basis.inputs),
             json.dumps(outputs),
         )
@@ -202,10 +201,9 @@ class Skipping:
             return Verdict(skip=False, reason="no fingerprint:", detail=str(task.function))
         if code.digest != before.code:
             return self._changed_code(code, before)
-        if _digest(basis.settings) != before.settings:
-            return changed_setting(
-                basis.settings, json.loads(self._past.settings(before.settings) or "{}")
-            )
+        if basis.settings != before.settings:
+            known = json.loads(self._past.settings(before.settings) or "{}")
+            return changed_setting(self._settings_of(task), known)
         changed = changed_inputs(task, basis, before)
         if changed is not None:
             return self._told_by_whom(changed)
@@ -230,7 +228,7 @@ class Skipping:
         inputs = {node: mark and mark.fingerprint for node, mark in self._marks_of(task.inputs)}
         return Basis(
             code=None if code is None else code.digest,
-            settings=self._settings_of(task),
+            settings=self._digest_of(task),
             inputs=inputs,
             outputs=dict(self._marks_of(task.outputs)),
         )
@@ -279,10 +277,19 @@ class Skipping:
             f"TASK.{task.id}.outputs": ", ".join(task.outputs),
         }
         for node_id in (*task.inputs, *task.outputs):
-            if node_id not in self._of_node:
-                self._of_node[node_id] = _of_node(self._plan.data_nodes[node_id])
-            settings |= self._of_node[node_id]
+            settings |= _of_node(self._plan.data_nodes[node_id])
         return settings
+
+    def _digest_of(self, task: TaskConfig) -> str:
+        """Tells one of `_settings_of` from another, at a fraction of its cost."""
+        text = [str(task.function), *task.inputs, "->", *task.outputs]
+        for node_id in (*task.inputs, *task.outputs):
+            of_node = self._of_node.get(node_id)
+            if of_node is None:
+                of_node = repr(_of_node(self._plan.data_nodes[node_id]))
+                self._of_node[node_id] = of_node
+            text.append(of_node)
+        return hashlib.blake2b("\0".join(text).encode(), digest_size=8).hexdigest()
 
 
 def _always_run(task: TaskConfig, key: KeyPath, why: str) -> Diagnostic:
@@ -320,8 +327,3 @@ def _trace_of(row: TraceRow) -> Trace:
         inputs=json.loads(row.inputs or "{}"),
         outputs=json.loads(row.outputs or "{}"),
     )
-
-
-def _digest(settings: Settings) -> str:
-    text = "\0".join(f"{key}\0{settings[key]}" for key in sorted(settings))
-    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()

@@ -41,13 +41,13 @@ class Basis:
 
     Attributes:
         code: digest of its function's fingerprint; None: it cannot be read.
-        settings: what the config says of it.
+        settings: digest of what the config says of it.
         inputs: the content of what it reads, by data node; None: nobody can tell.
         outputs: what it has written, by data node; None: nothing is there, or nobody can tell.
     """
 
     code: str | None
-    settings: Settings
+    settings: str
     inputs: Mapping[str, str | None]
     outputs: Mapping[str, Mark | None]
 

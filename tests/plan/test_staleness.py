@@ -34,7 +34,7 @@ def basis(
     there: dict[str, str | None] = {**BEFORE.outputs, **(outputs or {})}
     marks = {node: Mark(each, "stamp", 1) if each else None for node, each in there.items()}
     return Basis(
-        code="code", settings={}, inputs={**BEFORE.inputs, **(inputs or {})}, outputs=marks
+        code="code", settings="settings", inputs={**BEFORE.inputs, **(inputs or {})}, outputs=marks
     )
 
 

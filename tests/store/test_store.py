@@ -303,7 +303,9 @@ def test_a_run_knows_what_it_was_begun_with(store: Store) -> None:
 
 def test_a_config_that_runs_have_in_common_is_kept_once(folder: Path, store: Store) -> None:
     for number in (1, 1, 2):
-        store.begin_run("s", "development", 5.0, about=About(config=f"[{number}]", digest=f"{number}"))
+        store.begin_run(
+            "s", "development", 5.0, about=About(config=f"[{number}]", digest=f"{number}")
+        )
 
     assert sorted(rows(folder, "SELECT document FROM configs")) == [("[1]",), ("[2]",)]
 
