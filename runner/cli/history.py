@@ -158,7 +158,7 @@ def _nearest() -> Iterator[Path]:
 def _opened(folder: Path) -> Iterator[Store]:
     if _is_missing(folder / FILE_NAME):  # to look back makes nothing
         raise NoRunError
-    with Store.open(folder) as store:
+    with Store.open_to_read(folder) as store:
         yield store
 
 

@@ -168,6 +168,34 @@ def opened(folder: Path, *, durable: bool) -> sqlite3.Connection:
     return connection
 
 
+def opened_to_read(folder: Path) -> sqlite3.Connection:
+    """Open the database of a storage folder, of which we may be allowed no more than to read it.
+
+    Raises:
+        SetupError: as `opened`.
+    """
+    path = folder / FILE_NAME
+    if not path.is_file() or (_may_write(path) and _may_write(folder)):
+        return opened(folder, durable=False)
+    log = path.with_name(f"{FILE_NAME}-wal")
+    # Without a log of what is not in the file yet, nobody writes; with one, SQLite wants to share
+    # it, and says so where it cannot.
+    how = "mode=ro" if log.exists() and log.stat().st_size else "immutable=1"
+    with told(path):
+        connection = sqlite3.connect(
+            f"{path.absolute().as_uri()}?{how}",
+            uri=True,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+        try:
+            _refuse_old(path, _refuse_others(connection, path))
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
 @contextlib.contextmanager
 def told(path: Path) -> Iterator[None]:
     """Let what SQLite raises say what is wrong with the database, and what to do about it.
@@ -254,18 +282,36 @@ def _connected(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(path, isolation_level=None, timeout=0, check_same_thread=False)
 
 
-def _prepare(connection: sqlite3.Connection, path: Path, *, durable: bool) -> None:
+def _refuse_old(path: Path, version: int) -> None:
+    if version < VERSION:
+        raise _unusable(path, "an older runner made it, and it can only be read", _PLACE)
+
+
+def _may_write(path: Path) -> bool:
+    return os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
+
+
+def _refuse_others(connection: sqlite3.Connection, path: Path) -> int:
+    """The version of its schema, where it is one of ours, whole as far as its size tells.
+
+    Raises:
+        SetupError: it is not, or a newer runner made it.
+    """
     size = path.stat().st_size
     if size < _SMALLEST:
         raise damaged(path, f"it ends after {size} bytes" if size else "it is empty")
-    version = _first_asked(connection, path, "PRAGMA user_version")
+    version: int = _first_asked(connection, path, "PRAGMA user_version")
     application = connection.execute("PRAGMA application_id").fetchone()[0]
     if version and application != _APPLICATION:
         raise _foreign(path)
     if version > VERSION:
         message = f"{path} was made by a newer runner (version {version}, this one knows {VERSION})"
         raise SetupError(message, code="RUN701", hint="upgrade toml-runner")
-    if version < VERSION:
+    return version
+
+
+def _prepare(connection: sqlite3.Connection, path: Path, *, durable: bool) -> None:
+    if _refuse_others(connection, path) < VERSION:
         _upgrade(connection, path)
     _use_wal(connection)
     connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'OFF'}")

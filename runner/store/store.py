@@ -17,7 +17,15 @@ from typing import Any, Final, NamedTuple, Self, TypeAlias
 import attrs
 
 from runner.errors import UsageError
-from runner.store.database import FILE_NAME, RUNNING, damaged, opened, process_of, told
+from runner.store.database import (
+    FILE_NAME,
+    RUNNING,
+    damaged,
+    opened,
+    opened_to_read,
+    process_of,
+    told,
+)
 from runner.store.processes import Process, this_process
 from runner.suggestions import did_you_mean
 
@@ -319,6 +327,17 @@ class Store:
                 made it.
         """
         return cls(opened(folder, durable=durable), folder / FILE_NAME)
+
+    @classmethod
+    def open_to_read(cls, folder: Path) -> Store:
+        """Open the store of a storage folder that may be another's.
+
+        Where it may be written it is as `open` leaves it; else what writes raises RUN508.
+
+        Raises:
+            SetupError: as `open`.
+        """
+        return cls(opened_to_read(folder), folder / FILE_NAME)
 
     @property
     def folder(self) -> Path:

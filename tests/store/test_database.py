@@ -319,6 +319,8 @@ def test_a_file_system_without_locks(full: Path, without_locks: Any) -> None:
 @pytest.fixture
 def public(tmp_path_factory: pytest.TempPathFactory, full: Path) -> Iterator[Path]:
     """A storage folder that others may read."""
+    if os.geteuid() != 0:
+        pytest.skip("only root may become another")
     base = Path("/tmp") / f"runner-{os.getpid()}-public"
     shutil.copytree(full, base / ".runner")
     for path in (base, base / ".runner"):
@@ -335,6 +337,30 @@ def test_a_folder_that_may_only_be_read(public: Path, as_nobody: None) -> None:
         f"storage folder: {path} cannot be used: it can only be read",
         PLACE,
     )
+
+
+def test_what_may_only_be_read_can_be_read(public: Path, as_nobody: None) -> None:
+    with Store.open_to_read(public) as store:
+        assert len(store.runs()) > 0
+        with pytest.raises(SetupError, match=r"cannot be used: it can only be read$") as caught:
+            store.begin_run("s", "standalone", 5.0)
+
+    assert caught.value.code == "RUN508"
+
+
+def test_what_is_not_in_the_file_yet_can_be_read_too(public: Path) -> None:
+    with Store.open(public) as store:
+        run = store.begin_run("s", "standalone", 5.0)
+        for each in public.iterdir():
+            each.chmod(0o644)
+        os.seteuid(65534)
+        try:
+            with Store.open_to_read(public) as reading:
+                found = reading.run().id
+        finally:
+            os.seteuid(0)
+
+    assert found == run
 
 
 def test_others_who_keep_it_locked(full: Path, monkeypatch: pytest.MonkeyPatch) -> None:
