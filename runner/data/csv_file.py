@@ -82,6 +82,9 @@ class CsvFile:
                 f"data node `{file.node}` cannot be written: {reason(error)}", code="RUN606"
             ) from error
 
+    def delete(self) -> None:
+        self.file.delete()
+
     def _reader(self) -> Callable[[], Any]:
         exposed = self.options.exposed_type
         if isinstance(exposed, FunctionRef):

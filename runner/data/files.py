@@ -27,7 +27,7 @@ from typing import ClassVar, Final, TextIO
 
 import attrs
 
-from runner.data.storage import Mark, Opening, reason, write_failed
+from runner.data.storage import Mark, Opening, delete_failed, reason, write_failed
 from runner.errors import JobError
 from runner.processes import started
 
@@ -127,6 +127,23 @@ class NodeFile:
                 write(file)
 
         return self._stage(write_text)
+
+    def delete(self) -> None:
+        """Remove the file; of a symbolic link its target, as a write replaces that.
+
+        Raises:
+            JobError: RUN605.
+        """
+        try:
+            path, mode = destination(self.path)
+            if mode is not None:
+                os.unlink(path)
+                if self.durable:
+                    _sync_folder(os.path.dirname(path))
+        except (FileNotFoundError, NotADirectoryError):  # in another's hands, or never a place
+            return
+        except OSError as error:
+            raise delete_failed(self.node, self.path, reason(error)) from error
 
     def _stage(self, write: Callable[[int], object], digest: str | None = None) -> StagedFile:
         try:

@@ -8,6 +8,7 @@ import decimal
 import fractions
 import uuid
 from collections.abc import Callable, Mapping, MutableMapping
+from contextlib import suppress
 from typing import Any, ClassVar, Final
 
 import attrs
@@ -111,6 +112,10 @@ class InMemory:
         except Exception as error:  # the user's __deepcopy__ raises anything
             raise _not_copied(self.node, value, self.copy, error) from error
         return StagedValue(self.memory, self.key, value)
+
+    def delete(self) -> None:
+        with suppress(KeyError):
+            del self.memory[self.key]
 
 
 def open_in_memory(opening: Opening) -> InMemory:

@@ -60,6 +60,9 @@ class JsonFile:
             raise _not_json(self.file.node, path, part, error) from error
         return self.file.stage_bytes(data)
 
+    def delete(self) -> None:
+        self.file.delete()
+
     def _class(self, key: str) -> Any:
         reference = getattr(self.options, key)
         return None if reference is None else self.opening.load(reference)

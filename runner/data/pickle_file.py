@@ -53,6 +53,9 @@ class PickleFile:
             raise not_picklable(self.file.node, value, error) from error
         return self.file.stage_bytes(data)
 
+    def delete(self) -> None:
+        self.file.delete()
+
 
 def open_pickle(opening: Opening) -> PickleFile:
     return PickleFile(NodeFile.of(opening))

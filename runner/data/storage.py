@@ -86,6 +86,13 @@ class Storage(Protocol):
     def stage(self, value: Any) -> Staged:
         """Make the value ready where no reader looks."""
 
+    def delete(self) -> None:
+        """Remove the value: `exists` is then False. Does nothing where there is none.
+
+        Raises:
+            JobError: RUN605, also where only the user could tell how, as with a query.
+        """
+
 
 @attrs.frozen(kw_only=True)
 class Opening:
@@ -147,6 +154,10 @@ def read_failed(node: str, place: str, why: str) -> JobError:
 
 def write_failed(node: str, place: str, why: str) -> JobError:
     return JobError(f"data node `{node}`: {place} cannot be written: {why}", code="RUN605")
+
+
+def delete_failed(node: str, place: str, why: str) -> JobError:
+    return JobError(f"data node `{node}`: {place} cannot be removed: {why}", code="RUN605")
 
 
 def reason(error: BaseException) -> str:

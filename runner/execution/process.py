@@ -81,6 +81,9 @@ class Passed:
             raise not_picklable(self.node, value, error, serialise) from error
         return _STAGED
 
+    def delete(self) -> None:
+        raise AssertionError(f"no job removes {self.node}")
+
 
 @attrs.define(eq=False)
 class Absent:
@@ -100,6 +103,9 @@ class Absent:
 
     def stage(self, value: Any) -> Any:  # noqa: ARG002 - a storage's
         raise AssertionError(f"{self.node} is an input")
+
+    def delete(self) -> None:
+        """There is none."""
 
 
 @attrs.frozen(eq=False)

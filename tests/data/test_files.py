@@ -107,6 +107,38 @@ def test_a_link_is_written_through(tmp_path: Path, exists: bool) -> None:
     assert names(tmp_path) == ["far", "link"]
 
 
+@pytest.mark.parametrize("durable", [False, True], ids=["process", "power"])
+def test_of_a_link_the_target_is_deleted(tmp_path: Path, durable: bool) -> None:
+    target = tmp_path / "target"
+    link = tmp_path / "x"
+    link.symlink_to(target)
+    write(link)
+
+    node_file(link, durable=durable).delete()
+
+    assert link.is_symlink()
+    assert not target.exists()
+
+
+def test_what_is_no_ordinary_file_is_not_deleted(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    os.mkfifo(path)
+
+    with pytest.raises(JobError, match=r"/x cannot be removed: Not a regular file$") as caught:
+        node_file(path).delete()
+
+    assert caught.value.code == "RUN605"
+    assert path.exists()
+
+
+def test_nothing_is_deleted_below_a_file(tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(b"old")
+
+    node_file(tmp_path / "x" / "y").delete()
+
+    assert (tmp_path / "x").read_bytes() == b"old"
+
+
 def test_a_link_to_itself_is_refused(tmp_path: Path) -> None:
     link = tmp_path / "link"
     link.symlink_to(link)

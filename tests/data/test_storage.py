@@ -58,6 +58,9 @@ class Logged:
         self.log.append(f"stage {self.name}")
         return (Sure if self.sure else Unsure)(self.log, self.name, self.refuses)
 
+    def delete(self) -> None:
+        self.log.append(f"delete {self.name}")
+
 
 def test_all_are_staged_before_one_is_committed() -> None:
     log: list[str] = []

@@ -156,6 +156,38 @@ def test_both_durabilities_write_the_same(case: Case, opened: Opened, durable: b
     assert storage.read() == case.first
 
 
+def test_what_is_deleted_is_not_there(storage: Storage, case: Case, path: Path) -> None:
+    storage.stage(case.first).commit()
+    storage.delete()
+    assert not storage.exists()
+    assert storage.mark() is None
+    assert files(path) == []
+    with pytest.raises(JobError, match=r"^data node `x` has no value yet: "):
+        storage.read()
+
+
+def test_where_nothing_is_nothing_is_deleted(storage: Storage, path: Path) -> None:
+    storage.delete()
+    assert not storage.exists()
+    assert files(path) == []
+
+
+def test_what_was_deleted_can_be_written_again(storage: Storage, case: Case) -> None:
+    storage.stage(case.first).commit()
+    storage.delete()
+    storage.delete()
+    storage.stage(case.second).commit()
+    assert storage.read() == case.second
+
+
+def test_a_value_that_is_staged_outlives_a_delete(storage: Storage, case: Case) -> None:
+    storage.stage(case.first).commit()
+    staged = storage.stage(case.second)
+    storage.delete()
+    staged.commit()
+    assert storage.read() == case.second
+
+
 @contextmanager
 def full_disk() -> Iterator[None]:
     """No file of this process grows beyond two bytes."""
@@ -197,7 +229,9 @@ def test_an_empty_file_cannot_be_read(file_case: Case, opened: Opened, path: Pat
         storage.read()
 
 
-def test_a_folder_cannot_be_read_nor_written(file_case: Case, opened: Opened, path: Path) -> None:
+def test_a_folder_cannot_be_read_written_nor_deleted(
+    file_case: Case, opened: Opened, path: Path
+) -> None:
     path.mkdir(parents=True)
     storage = opened(file_case.storage_type, **file_case.options)
     assert not storage.exists()
@@ -205,6 +239,10 @@ def test_a_folder_cannot_be_read_nor_written(file_case: Case, opened: Opened, pa
         storage.read()
     with pytest.raises(JobError, match=r"cannot be written: Is a directory$"):
         storage.stage(file_case.first)
+    with pytest.raises(JobError, match=r"/data/x cannot be removed: Is a directory$") as caught:
+        storage.delete()
+    assert caught.value.code == "RUN605"
+    assert path.is_dir()
 
 
 def test_an_unknown_storage_type_does_not_open() -> None:
