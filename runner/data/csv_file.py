@@ -73,8 +73,8 @@ class CsvFile:
     def stage(self, value: Any) -> StagedFile:
         file = self.file
         try:
-            write = self._writer(value)
-            return file.stage_text(lambda opened: _fill(opened, write), self.options.encoding)
+            write, rows = self._writer(value)
+            return file.stage_text(lambda opened: _fill(opened, write), self.options.encoding, rows)
         except JobError:
             raise
         except Exception as error:  # cells are the user's, and so is their __str__
@@ -137,18 +137,21 @@ class CsvFile:
         encoding = reading_encoding(self.options.encoding)
         return open(self.file.path, encoding=encoding, newline="")  # noqa: PTH123 - a path is text here
 
-    def _writer(self, value: Any) -> Callable[[TextIO], object]:
-        """What writes the value; whatever is no table is refused before a file is opened."""
+    def _writer(self, value: Any) -> tuple[Callable[[TextIO], object], int]:
+        """What writes the value, and the number of its rows.
+
+        Whatever is no table is refused before a file is opened.
+        """
         has_header = self.options.has_header
         if tables.is_polars(value):
             frame = value.to_frame() if hasattr(value, "to_frame") else value
-            return lambda file: file.write(frame.write_csv(include_header=has_header))
+            return lambda file: file.write(frame.write_csv(include_header=has_header)), len(frame)
         if tables.is_array_like(value):
             frame = tables.as_frame(value, self.file.node)
-            return lambda file: frame.to_csv(
-                file, index=False, header=has_header, lineterminator="\n"
-            )
-        return functools.partial(render, tables.tabulate(value), has_header=has_header)
+            options = {"index": False, "header": has_header, "lineterminator": "\n"}
+            return lambda file: frame.to_csv(file, **options), len(frame)
+        table = tables.tabulate(value)
+        return functools.partial(render, table, has_header=has_header), len(table.rows)
 
 
 def open_csv(opening: Opening) -> CsvFile:

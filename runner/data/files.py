@@ -19,6 +19,7 @@ import itertools
 import os
 import platform
 import re
+import shutil
 import stat
 import zlib
 from collections.abc import Callable
@@ -38,6 +39,7 @@ _NEW: Final = (
     | getattr(os, "O_CLOEXEC", 0)
     | getattr(os, "O_BINARY", 0)  # Windows
 )
+_AT_ONCE: Final = 1 << 20  # bytes of a copy
 _NAME_BYTES: Final = 200  # of 255; the rest is for host, process and number
 _TEMPORARY: Final = re.compile(
     r"\..*\.(?P<host>[0-9a-f]{8})-(?P<pid>[0-9]{1,10})-[0-9]+\.tmp", re.DOTALL
@@ -106,17 +108,44 @@ class NodeFile:
             return None
         return Mark(fingerprint, stamp, found.st_size) if _stamp(found) == stamp else None
 
-    def stage_bytes(self, data: bytes) -> StagedFile:
+    def stage_bytes(self, data: bytes, rows: int | None = None) -> StagedFile:
         """Write a temporary file.
+
+        Args:
+            data: what is in it.
+            rows: of the table that it is; None: it is none.
 
         Raises:
             JobError: RUN605; no temporary file is left.
         """
         digest = _hash(data).hexdigest()
-        return self._stage(functools.partial(_write, data=data), digest)
+        return self._stage(functools.partial(_write, data=data), digest, rows)
 
-    def stage_text(self, write: Callable[[TextIO], object], encoding: str) -> StagedFile:
+    def stage_copy(self, file: str, rows: int | None = None) -> StagedFile:
+        """Write a temporary file that holds the same as another; `rows` as of `stage_bytes`.
+
+        Raises:
+            JobError: RUN605; no temporary file is left.
+        """
+
+        def copy(descriptor: int) -> None:
+            with (
+                open(file, "rb", buffering=0) as source,
+                open(descriptor, "wb", buffering=0, closefd=False) as target,
+            ):
+                shutil.copyfileobj(source, target, _AT_ONCE)
+
+        return self._stage(copy, rows=rows)
+
+    def stage_text(
+        self, write: Callable[[TextIO], object], encoding: str, rows: int | None = None
+    ) -> StagedFile:
         """Write a temporary file by a function, which gets it open for text, line ends as given.
+
+        Args:
+            write: the function.
+            encoding: of the file.
+            rows: as of `stage_bytes`.
 
         Raises:
             JobError: RUN605; no temporary file is left, also when `write` raises what it likes.
@@ -126,7 +155,7 @@ class NodeFile:
             with open(descriptor, "w", encoding=encoding, newline="", closefd=False) as file:
                 write(file)
 
-        return self._stage(write_text)
+        return self._stage(write_text, rows=rows)
 
     def delete(self) -> None:
         """Remove the file; of a symbolic link its target, as a write replaces that.
@@ -145,7 +174,9 @@ class NodeFile:
         except OSError as error:
             raise delete_failed(self.node, self.path, reason(error)) from error
 
-    def _stage(self, write: Callable[[int], object], digest: str | None = None) -> StagedFile:
+    def _stage(
+        self, write: Callable[[int], object], digest: str | None = None, rows: int | None = None
+    ) -> StagedFile:
         try:
             final, mode = destination(self.path)
             temporary, descriptor = _create(final, mode, durable=self.durable)
@@ -162,7 +193,7 @@ class NodeFile:
                 os.close(descriptor)
             if mode is not None:
                 os.chmod(temporary, mode)
-            staged.mark = Mark(digest or _digest(temporary), _stamp(found), found.st_size)
+            staged.mark = Mark(digest or _digest(temporary), _stamp(found), found.st_size, rows)
         except OSError as error:
             staged.discard()
             raise self._failed(error) from error

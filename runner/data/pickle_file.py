@@ -11,6 +11,7 @@ import attrs
 from runner.data.files import NodeFile, StagedFile
 from runner.data.locate import culprit
 from runner.data.storage import Mark, Opening, no_value, read_failed, reason
+from runner.data.tables import count_rows
 from runner.errors import JobError
 
 _PROTOCOL: Final = 5  # not the highest: a newer Python's file is read by an older one
@@ -51,7 +52,7 @@ class PickleFile:
             data = _serialise(value)
         except Exception as error:  # the user's __reduce__ raises anything
             raise not_picklable(self.file.node, value, error) from error
-        return self.file.stage_bytes(data)
+        return self.file.stage_bytes(data, count_rows(value))
 
     def delete(self) -> None:
         self.file.delete()

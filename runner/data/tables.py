@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 _TEXT: Final = (str, bytes, bytearray)
+_LIBRARIES: Final = frozenset({"numpy", "pandas", "polars", "pyarrow"})
 _BARE: Final = (*_TEXT, numbers.Number, dt.date, dt.time, enum.Enum)
 
 
@@ -82,6 +83,14 @@ def tabulate(value: Any) -> Table:
     if mappings:
         raise ValueError("some of its rows have column names and some have none")
     return _from_sequences(rows)
+
+
+def count_rows(value: Any) -> int | None:
+    """How many rows a table of pandas, polars or pyarrow or an array has; None: it is none."""
+    if str(type(value).__module__).partition(".")[0] not in _LIBRARIES:
+        return None
+    shape = getattr(value, "shape", None)
+    return int(shape[0]) if isinstance(shape, tuple) and shape else None
 
 
 def import_pandas(node: str) -> ModuleType:

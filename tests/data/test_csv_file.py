@@ -213,6 +213,20 @@ class Stopping:
         raise KeyboardInterrupt("stop")
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        pytest.param([{"a": 1}, {"a": 2}], id="records"),
+        pytest.param({"a": [1, 2]}, id="columns"),
+        pytest.param(pd.DataFrame({"a": [1, 2]}), id="frame"),
+    ],
+)
+def test_rows_are_counted(opened: Opened, value: object) -> None:
+    mark = opened("csv").stage(value).mark
+    assert mark is not None
+    assert mark.rows == 2
+
+
 def test_a_write_that_is_interrupted_leaves_the_old_file(opened: Opened, path: Path) -> None:
     storage = opened("csv", exposed_type="records")
     storage.stage([{"a": 1}]).commit()

@@ -65,6 +65,26 @@ def test_a_large_value_is_written_whole(tmp_path: Path) -> None:
     assert (tmp_path / "x").read_bytes() == data
 
 
+def test_a_copy_is_as_the_other_file(tmp_path: Path) -> None:
+    data = os.urandom(3 << 20)
+    (tmp_path / "other").write_bytes(data)
+    file = node_file(tmp_path / "x")
+
+    staged = file.stage_copy(str(tmp_path / "other"), 7)
+    staged.commit()
+
+    assert (tmp_path / "x").read_bytes() == data
+    assert staged.mark is not None
+    assert staged.mark == file.mark()._replace(rows=7)  # type: ignore[union-attr]  # there is one
+
+
+def test_a_copy_of_nothing_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(JobError, match=r"/x cannot be written: No such file or directory$"):
+        node_file(tmp_path / "x").stage_copy(str(tmp_path / "other"))
+
+    assert names(tmp_path) == []
+
+
 def test_a_new_file_has_the_mode_of_the_umask(tmp_path: Path) -> None:
     before = os.umask(0o027)
     try:

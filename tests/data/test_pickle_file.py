@@ -53,6 +53,13 @@ def test_a_data_frame_is_read(opened: Opened) -> None:
     pd.testing.assert_frame_equal(storage.read(), frame)
 
 
+@pytest.mark.parametrize(("value", "rows"), [([1, 2], None), (pd.DataFrame({"a": [1]}), 1)])
+def test_the_rows_of_a_table_are_counted(opened: Opened, value: Any, rows: int | None) -> None:
+    mark = opened("pickle").stage(value).mark
+    assert mark is not None
+    assert mark.rows == rows
+
+
 def test_the_file_is_an_ordinary_pickle_of_protocol_5(opened: Opened, path: Path) -> None:
     opened("pickle").stage([1]).commit()
     assert path.read_bytes() == pickle.dumps([1], 5)

@@ -5,16 +5,19 @@ import sys
 from collections import namedtuple
 from dataclasses import dataclass
 from datetime import date
+from types import SimpleNamespace
 from typing import Any
 
 import attrs
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from runner.data.tables import (
     Table,
     as_frame,
+    count_rows,
     import_pandas,
     import_polars,
     tabulate,
@@ -132,3 +135,26 @@ def test_polars_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
         import_polars("x")
     assert caught.value.code == "RUN402"
     assert caught.value.hint == "install it: pip install polars"
+
+
+@pytest.mark.parametrize(
+    ("value", "rows"),
+    [
+        pytest.param(pd.DataFrame({"a": [1, 2]}), 2, id="pandas"),
+        pytest.param(pd.Series([1, 2, 3]), 3, id="series"),
+        pytest.param(pa.table({"a": [1, 2]}), 2, id="pyarrow"),
+        pytest.param(np.zeros((4, 2)), 4, id="array"),
+        pytest.param(np.zeros(()), None, id="array-without-dimensions"),
+        pytest.param(np.float64(1.5), None, id="number-of-numpy"),
+        pytest.param(pd.Timestamp(0), None, id="time-of-pandas"),
+        pytest.param([{"a": 1}], None, id="list"),
+        pytest.param(SimpleNamespace(shape=(5,)), None, id="shape-of-the-users"),
+    ],
+)
+def test_how_many_rows_a_table_has(value: Any, rows: int | None) -> None:
+    assert count_rows(value) == rows
+
+
+def test_how_many_rows_a_table_of_polars_has() -> None:
+    polars = pytest.importorskip("polars")
+    assert count_rows(polars.DataFrame({"a": [1, 2]})) == 2
