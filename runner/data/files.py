@@ -6,7 +6,7 @@ cost of every job, and a `Path` or a buffer costs as much as the system calls.
 """
 
 # Text instead of Path, as said above:
-# ruff: noqa: PTH101, PTH102, PTH105, PTH108, PTH112, PTH113, PTH116, PTH120, PTH123
+# ruff: noqa: PTH101, PTH102, PTH104, PTH105, PTH108, PTH112, PTH113, PTH116, PTH118, PTH120, PTH123
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ import stat
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import ClassVar, Final, TextIO
+from typing import BinaryIO, ClassVar, Final, TextIO
 
 import attrs
 
@@ -43,6 +43,9 @@ _AT_ONCE: Final = 1 << 20  # bytes of a copy
 _NAME_BYTES: Final = 200  # of 255; the rest is for host, process and number
 _TEMPORARY: Final = re.compile(
     r"\..*\.(?P<host>[0-9a-f]{8})-(?P<pid>[0-9]{1,10})-[0-9]+\.tmp", re.DOTALL
+)
+_MOVED: Final = re.compile(
+    r"\.(?P<name>.*)\.(?P<host>[0-9a-f]{8})-(?P<pid>[0-9]{1,10})-[0-9]+\.old", re.DOTALL
 )
 _numbers: Final = itertools.count()
 
@@ -63,7 +66,7 @@ class StagedFile:
         try:
             os.replace(self.temporary, self.final)
             if self.durable:
-                _sync_folder(os.path.dirname(self.final))
+                sync_folder(os.path.dirname(self.final))
         except OSError as error:
             raise write_failed(self.node, self.final, reason(error)) from error
 
@@ -98,15 +101,17 @@ class NodeFile:
         See `Storage.mark`.
         """
         try:
-            stamp = _stamp(os.stat(self.path))
+            stamp = stamp_of(os.stat(self.path))
             if known is not None and known.stamp == stamp:
                 return known
             with open(self.path, "rb", buffering=0) as file:
-                fingerprint = hashlib.file_digest(file, _hash).hexdigest()
+                fingerprint = hashlib.file_digest(file, new_hash).hexdigest()
                 found = os.fstat(file.fileno())
         except OSError:
             return None
-        return Mark(fingerprint, stamp, found.st_size) if _stamp(found) == stamp else None
+        if stamp_of(found) != stamp:
+            return None
+        return Mark(fingerprint, stamp, found.st_size, rows_of(known, fingerprint))
 
     def stage_bytes(self, data: bytes, rows: int | None = None) -> StagedFile:
         """Write a temporary file.
@@ -118,7 +123,7 @@ class NodeFile:
         Raises:
             JobError: RUN605; no temporary file is left.
         """
-        digest = _hash(data).hexdigest()
+        digest = new_hash(data).hexdigest()
         return self._stage(functools.partial(_write, data=data), digest, rows)
 
     def stage_copy(self, file: str, rows: int | None = None) -> StagedFile:
@@ -157,6 +162,25 @@ class NodeFile:
 
         return self._stage(write_text, rows=rows)
 
+    def stage_binary(
+        self, write: Callable[[BinaryIO], object], rows: int | None = None
+    ) -> StagedFile:
+        """Write a temporary file by a function, which gets it open for bytes, and may close it.
+
+        Args:
+            write: the function.
+            rows: as of `stage_bytes`.
+
+        Raises:
+            JobError: RUN605; no temporary file is left, also when `write` raises what it likes.
+        """
+
+        def write_bytes(descriptor: int) -> None:
+            with open(descriptor, "wb", closefd=False) as file:
+                write(file)
+
+        return self._stage(write_bytes, rows=rows)
+
     def delete(self) -> None:
         """Remove the file; of a symbolic link its target, as a write replaces that.
 
@@ -168,7 +192,7 @@ class NodeFile:
             if mode is not None:
                 os.unlink(path)
                 if self.durable:
-                    _sync_folder(os.path.dirname(path))
+                    sync_folder(os.path.dirname(path))
         except (FileNotFoundError, NotADirectoryError):  # in another's hands, or never a place
             return
         except OSError as error:
@@ -193,7 +217,7 @@ class NodeFile:
                 os.close(descriptor)
             if mode is not None:
                 os.chmod(temporary, mode)
-            staged.mark = Mark(digest or _digest(temporary), _stamp(found), found.st_size, rows)
+            staged.mark = Mark(digest or digest_of(temporary), stamp_of(found), found.st_size, rows)
         except OSError as error:
             staged.discard()
             raise self._failed(error) from error
@@ -210,14 +234,32 @@ def remove_strays(folder: Path) -> None:
     """Remove the temporary files that dead processes of this machine left in a folder.
 
     Those of living processes and of other machines stay; so does what cannot be removed, and on
-    Windows everything, where a process cannot be asked for without harm.
+    Windows everything, where a process cannot be asked for without harm. A folder that was moved
+    out of the way of a new one, which has not come, is moved back.
     """
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
-            found = _TEMPORARY.fullmatch(entry.name)
+            found = _TEMPORARY.fullmatch(entry.name) or _MOVED.fullmatch(entry.name)
             if found and found["host"] == _host() and started(int(found["pid"])) is None:
                 with contextlib.suppress(OSError):
-                    os.unlink(entry.path)
+                    _clear_away(entry.path, found)
+
+
+def remove(path: str) -> None:
+    """Remove a file, or a folder with what is in it.
+
+    Raises:
+        OSError: not all of it could be removed.
+    """
+    try:
+        os.unlink(path)
+    except (IsADirectoryError, PermissionError):  # a folder: not all systems say so
+        shutil.rmtree(path)
+
+
+def rows_of(known: Mark | None, fingerprint: str) -> int | None:
+    """How many rows there are, where that was known of the same content."""
+    return known.rows if known is not None and known.fingerprint == fingerprint else None
 
 
 def is_utf8(encoding: str) -> bool:
@@ -254,16 +296,60 @@ def destination(path: str) -> tuple[str, int | None]:
     return path, stat.S_IMODE(mode)
 
 
+def temporary_name(final: str, suffix: str = "tmp") -> str:
+    """A name beside `final` that tells whose it is, each time another."""
+    return f"{_prefix(final)}{os.getpid()}-{next(_numbers)}.{suffix}"
+
+
+def make_folder(folder: str, *, durable: bool) -> None:
+    """Make a folder, and those on the way to it, where they are missing."""
+    missing = []
+    while not os.path.isdir(folder):
+        missing.append(folder)
+        folder = os.path.dirname(folder)
+    for each in reversed(missing):
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(each)
+        if durable:
+            sync_folder(os.path.dirname(each))
+
+
+def sync_folder(folder: str) -> None:
+    """Let the names in a folder survive power loss."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def new_hash(data: bytes = b"") -> hashlib.blake2b:
+    """What fingerprints are made with."""
+    return hashlib.blake2b(data, digest_size=16)
+
+
+def digest_of(path: str) -> str:
+    """The fingerprint of a file's content."""
+    with open(path, "rb", buffering=0) as file:
+        return hashlib.file_digest(file, new_hash).hexdigest()
+
+
+def stamp_of(found: os.stat_result) -> str:
+    """The stamp of a file, of what `stat` says."""
+    return f"{found.st_ino}:{found.st_size}:{found.st_mtime_ns}"
+
+
 def _create(final: str, mode: int | None, *, durable: bool) -> tuple[str, int]:
     """A new temporary file beside `final`, never readable by more than the old file is."""
-    prefix = _prefix(final)
     permissions = 0o666 if mode is None else mode
     while True:
-        temporary = f"{prefix}{os.getpid()}-{next(_numbers)}.tmp"
+        temporary = temporary_name(final)
         try:
             return temporary, os.open(temporary, _NEW, permissions)
         except FileNotFoundError:
-            _make_folder(os.path.dirname(final), durable=durable)
+            make_folder(os.path.dirname(final), durable=durable)
         except FileExistsError:
             continue  # left by an earlier process of our number
 
@@ -282,17 +368,16 @@ def _host() -> str:
     return f"{zlib.crc32(platform.node().encode()):08x}"
 
 
-def _hash(data: bytes = b"") -> hashlib.blake2b:
-    return hashlib.blake2b(data, digest_size=16)
-
-
-def _digest(path: str) -> str:
-    with open(path, "rb", buffering=0) as file:
-        return hashlib.file_digest(file, _hash).hexdigest()
-
-
-def _stamp(found: os.stat_result) -> str:
-    return f"{found.st_ino}:{found.st_size}:{found.st_mtime_ns}"
+def _clear_away(path: str, found: re.Match[str]) -> None:
+    """Remove what a dead process has left; what it moved away may be all that is there."""
+    if path.endswith(".old"):
+        final = os.path.join(os.path.dirname(path), found["name"])
+        if len(found["name"]) * 4 > _NAME_BYTES:  # it may have been shortened
+            return
+        if not os.path.lexists(final):
+            os.rename(path, final)
+            return
+    remove(path)
 
 
 def _write(descriptor: int, data: bytes) -> None:
@@ -302,25 +387,3 @@ def _write(descriptor: int, data: bytes) -> None:
     rest = memoryview(data)[written:]
     while rest:
         rest = rest[os.write(descriptor, rest) :]
-
-
-def _make_folder(folder: str, *, durable: bool) -> None:
-    missing = []
-    while not os.path.isdir(folder):
-        missing.append(folder)
-        folder = os.path.dirname(folder)
-    for each in reversed(missing):
-        with contextlib.suppress(FileExistsError):
-            os.mkdir(each)
-        if durable:
-            _sync_folder(os.path.dirname(each))
-
-
-def _sync_folder(folder: str) -> None:
-    if os.name == "nt":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
