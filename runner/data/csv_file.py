@@ -6,7 +6,6 @@ import csv
 import functools
 import os
 import re
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, TextIO
 
@@ -99,7 +98,7 @@ class CsvFile:
         return lambda: self._read_table().records()
 
     def _read_pandas(self) -> Any:
-        pandas = tables.import_pandas(self.file.node)
+        pandas = tables.import_library(self.file.node, "pandas")
         try:
             return pandas.read_csv(
                 self.file.path,
@@ -111,7 +110,7 @@ class CsvFile:
             return pandas.DataFrame()
 
     def _read_polars(self) -> Any:
-        polars = tables.import_polars(self.file.node)
+        polars = tables.import_library(self.file.node, "polars")
         source: str | bytes = self.file.path
         if not is_utf8(self.options.encoding):
             with self._open() as opened:
@@ -172,9 +171,7 @@ def parse(lines: Iterable[str], *, has_header: bool) -> Table:
     rows = [row for row in reader if row]
     width = len(rows[0]) if rows else 0
     header: Sequence[Any] = rows.pop(0) if has_header and rows else range(width)
-    for name, times in Counter(header).items():
-        if times > 1:
-            raise ValueError(f"column `{name}` is there {times} times")
+    tables.refuse_same_names(header)
     for number, row in enumerate(rows, 1):
         if len(row) > width:
             raise ValueError(f"row {number} has {len(row)} cells, not {width}")

@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from runner.data.csv_file import open_csv
+from runner.data.excel_file import open_excel
 from runner.data.in_memory import open_in_memory
 from runner.data.json_file import open_json
+from runner.data.parquet_file import open_parquet
 from runner.data.pickle_file import open_pickle
 from runner.data.storage import Opening, Storage
 from runner.errors import SetupError
 
 STORAGES: Mapping[str, Callable[[Opening], Storage]] = {
     "csv": open_csv,
+    "excel": open_excel,
     "in_memory": open_in_memory,
     "json": open_json,
+    "parquet": open_parquet,
     "pickle": open_pickle,
 }
 

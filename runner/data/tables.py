@@ -5,8 +5,11 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import enum
+import importlib
+import math
 import numbers
 import sys
+from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,6 +20,9 @@ from runner.errors import JobError
 if TYPE_CHECKING:
     from types import ModuleType
 
+_EXTRA: Final = "'toml-runner[tables]'"
+_ELSEWHERE: Final = {"fastparquet": "fastparquet", "polars": "polars"}
+"""What the extra does not bring, and by what it is installed."""
 _TEXT: Final = (str, bytes, bytearray)
 _LIBRARIES: Final = frozenset({"numpy", "pandas", "polars", "pyarrow"})
 _BARE: Final = (*_TEXT, numbers.Number, dt.date, dt.time, enum.Enum)
@@ -59,23 +65,27 @@ def as_frame(value: Any, node: str) -> Any:
         return value
     if hasattr(value, "to_pandas"):
         value = value.to_pandas()
-    return import_pandas(node).DataFrame(value)
+    return import_library(node, "pandas").DataFrame(value)
 
 
-def tabulate(value: Any) -> Table:
+def tabulate(value: Any, path: str = "result") -> Table:
     """The table that plain Python values stand for.
 
     That is a mapping of columns, or rows: mappings, objects (attrs, dataclasses, named tuples,
     anything with attributes), lists or tuples, or bare values, which make one column. Cells that
     a row lacks are None.
 
+    Args:
+        value: it.
+        path: what messages call it.
+
     Raises:
         TypeError, ValueError: it is no table; the message says why.
     """
     if isinstance(value, Mapping):
-        return _from_columns(value)
+        return _from_columns(value, path)
     if isinstance(value, _TEXT) or not isinstance(value, Iterable):
-        raise TypeError(f"`result` is a `{type(value).__name__}`, which is no table")
+        raise TypeError(f"`{path}` is a `{type(value).__name__}`, which is no table")
     rows = list(map(_row, value))
     mappings = [row for row in rows if isinstance(row, Mapping)]
     if len(mappings) == len(rows):
@@ -93,36 +103,60 @@ def count_rows(value: Any) -> int | None:
     return int(shape[0]) if isinstance(shape, tuple) and shape else None
 
 
-def import_pandas(node: str) -> ModuleType:
-    """Import pandas for a data node.
+def table_of(value: Any, node: str, path: str = "result") -> Table:
+    """Rows of plain values, of whatever is a table; what pandas calls missing is None.
 
     Raises:
-        JobError: RUN402, with the command that installs it.
+        JobError: RUN402, pandas is missing.
+        TypeError, ValueError: it is no table; the message says why.
     """
-    try:
-        import pandas as pd
-    except ImportError as error:
-        raise _missing(node, "pandas", "pip install 'toml-runner[tables]'", error) from error
-    return pd
+    if is_polars(value):
+        frame = value.to_frame() if hasattr(value, "to_frame") else value
+        return Table(tuple(frame.columns), frame.rows())
+    if is_array_like(value):
+        return _from_frame(as_frame(value, node))
+    return tabulate(value, path)
 
 
-def import_polars(node: str) -> ModuleType:
-    """Import polars for a data node.
+def plain(value: Any) -> Any:
+    """A cell without what only numpy or pandas has: None where it is empty."""
+    if is_missing(value):
+        return None
+    if _is_a(value, "numpy", "generic"):
+        if _is_a(value, "numpy", "datetime64") or _is_a(value, "numpy", "timedelta64"):
+            value = value.astype(f"{type(value).__name__}[us]")  # of finer ones it makes an int
+        return plain(value.item())
+    return value
+
+
+def refuse_same_names(names: Iterable[Hashable]) -> None:
+    """Raise ValueError where two columns have one name."""
+    for name, times in Counter(names).items():
+        if times > 1:
+            raise ValueError(f"column `{name}` is there {times} times")
+
+
+def is_missing(value: Any) -> bool:
+    """Whether a cell is empty: None, NaN, and what pandas has for it."""
+    pandas = sys.modules.get("pandas")
+    if pandas is not None and (value is pandas.NaT or value is pandas.NA):
+        return True
+    return value is None or (isinstance(value, float) and math.isnan(value))
+
+
+def import_library(node: str, name: str) -> ModuleType:
+    """Import what a data node is read or written with.
 
     Raises:
-        JobError: RUN402, with the command that installs it.
+        JobError: RUN402, it is missing; with the command that installs it.
     """
     try:
-        import polars as pl
+        return importlib.import_module(name)
     except ImportError as error:
-        raise _missing(node, "polars", "pip install polars", error) from error
-    module: ModuleType = pl
-    return module
-
-
-def _missing(node: str, library: str, command: str, error: ImportError) -> JobError:
-    message = f"data node `{node}` needs {library}: {error}"
-    return JobError(message, code="RUN402", hint=f"install it: {command}")
+        package = name.partition(".")[0]
+        message = f"data node `{node}` needs {package.replace('_', '-')}: {error}"
+        hint = f"install it: pip install {_ELSEWHERE.get(package, _EXTRA)}"
+        raise JobError(message, code="RUN402", hint=hint) from error
 
 
 def _is_a(value: Any, module: str, name: str) -> bool:
@@ -131,11 +165,18 @@ def _is_a(value: Any, module: str, name: str) -> bool:
     return isinstance(value, getattr(library, name, ()))
 
 
-def _from_columns(columns: Mapping[Hashable, Any]) -> Table:
+def _from_frame(frame: Any) -> Table:
+    columns = [frame.iloc[:, place].astype(object) for place in range(frame.shape[1])]
+    cells = [column.where(column.notna(), None).tolist() for column in columns]
+    rows = list(zip(*cells, strict=True)) if cells else [()] * len(frame)
+    return Table(tuple(frame.columns), rows)
+
+
+def _from_columns(columns: Mapping[Hashable, Any], path: str) -> Table:
     cells = []
     for name, column in columns.items():
         if isinstance(column, (Mapping, *_TEXT)) or not isinstance(column, Iterable):
-            raise TypeError(f"`result[{name!r}]` is a `{type(column).__name__}`, no column")
+            raise TypeError(f"`{path}[{name!r}]` is a `{type(column).__name__}`, no column")
         cells.append(list(column))
     if len({len(column) for column in cells}) > 1:
         raise ValueError("the columns differ in length")

@@ -36,12 +36,15 @@ class Case:
 
 
 ROWS = [{"a": 1, "b": "x"}, {"a": 2, "b": "y"}]
+SHEET = {"exposed_type": "records", "sheet_name": "a"}
 
 CASES = [
     Case("pickle", [1, {"a": (2,)}], {"b"}, threading.Lock()),
     Case("in_memory", [1, {"a": (2,)}], {"b"}, threading.Lock()),
     Case("json", [1, {"a": [2]}], "b", threading.Lock()),
     Case("csv", ROWS, [{"c": 1.5}], threading.Lock(), {"exposed_type": "records"}),
+    Case("excel", ROWS, [{"c": 1.5}], threading.Lock(), SHEET),
+    Case("parquet", ROWS, [{"c": 1.5}], threading.Lock(), {"exposed_type": "records"}),
 ]
 
 
@@ -59,6 +62,14 @@ def case(request: pytest.FixtureRequest) -> Case:
 def file_case(request: pytest.FixtureRequest) -> Case:
     found: Case = request.param
     assert found.is_file
+    return found
+
+
+@pytest.fixture(params=CASES[:1] + CASES[2:-1], ids=lambda case: case.storage_type)
+def lone_file_case(request: pytest.FixtureRequest) -> Case:
+    """Of what is never a folder."""
+    found: Case = request.param
+    assert found.storage_type != "parquet"
     return found
 
 
@@ -126,7 +137,7 @@ def test_a_reader_has_a_copy_of_its_own(storage: Storage, case: Case) -> None:
 
 
 def test_a_writer_keeps_its_own(storage: Storage, case: Case) -> None:
-    value = [1, {"a": 1}] if case.storage_type != "csv" else [{"a": 1}, {"a": 2}]
+    value = [*case.first]
     storage.stage(value).commit()
     before = storage.read()
     value.clear()
@@ -230,15 +241,15 @@ def test_an_empty_file_cannot_be_read(file_case: Case, opened: Opened, path: Pat
 
 
 def test_a_folder_cannot_be_read_written_nor_deleted(
-    file_case: Case, opened: Opened, path: Path
+    lone_file_case: Case, opened: Opened, path: Path
 ) -> None:
     path.mkdir(parents=True)
-    storage = opened(file_case.storage_type, **file_case.options)
+    storage = opened(lone_file_case.storage_type, **lone_file_case.options)
     assert not storage.exists()
     with pytest.raises(JobError, match=r"cannot be read: Is a directory$"):
         storage.read()
     with pytest.raises(JobError, match=r"cannot be written: Is a directory$"):
-        storage.stage(file_case.first)
+        storage.stage(lone_file_case.first)
     with pytest.raises(JobError, match=r"/data/x cannot be removed: Is a directory$") as caught:
         storage.delete()
     assert caught.value.code == "RUN605"
@@ -248,9 +259,9 @@ def test_a_folder_cannot_be_read_written_nor_deleted(
 def test_an_unknown_storage_type_does_not_open() -> None:
     opening = Opening(node="x", options=StorageOptions(), key="x", memory={}, load=str)
     with pytest.raises(
-        SetupError, match=r"^storage type `excel` does not run in this version$"
+        SetupError, match=r"^storage type `papyrus` does not run in this version$"
     ) as caught:
-        open_storage("excel", opening)
+        open_storage("papyrus", opening)
     assert caught.value.code == "RUN509"
 
 

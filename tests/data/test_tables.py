@@ -18,8 +18,7 @@ from runner.data.tables import (
     Table,
     as_frame,
     count_rows,
-    import_pandas,
-    import_polars,
+    import_library,
     tabulate,
 )
 from runner.errors import JobError
@@ -124,7 +123,7 @@ def test_as_frame(value: Any) -> None:
 def test_pandas_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(JobError, match=r"^data node `x` needs pandas: ") as caught:
-        import_pandas("x")
+        import_library("x", "pandas")
     assert caught.value.code == "RUN402"
     assert caught.value.hint == "install it: pip install 'toml-runner[tables]'"
 
@@ -132,7 +131,7 @@ def test_pandas_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_polars_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "polars", None)
     with pytest.raises(JobError, match=r"^data node `x` needs polars: ") as caught:
-        import_polars("x")
+        import_library("x", "polars")
     assert caught.value.code == "RUN402"
     assert caught.value.hint == "install it: pip install polars"
 

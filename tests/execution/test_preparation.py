@@ -438,7 +438,7 @@ def test_what_this_version_cannot_do(tmp_path: Path) -> None:
             code="RUN509",
             key=("DATA_NODE", "a", "storage_type"),
             message="storage type `sql_table` does not run in this version",
-            hint="those that do are csv, in_memory, json, pickle",
+            hint="those that do are csv, excel, in_memory, json, parquet, pickle",
         ),
     ]
 
