@@ -24,6 +24,7 @@ RULES: tuple[Callable[[Config], Iterator[Diagnostic]], ...] = (
     dataflow.cycle_scope_without_frequency,
     storage.in_memory_in_cluster,
     storage.shared_files,
+    storage.files_in_folders,
     storage.foreign_suffixes,
 )
 """Rules that need nothing but the config."""

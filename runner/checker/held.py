@@ -14,6 +14,7 @@ from runner.config.options import (
     InMemoryOptions,
     JsonOptions,
     PickleOptions,
+    StorageOptions,
     TabularOptions,
 )
 from runner.config.references import FunctionRef
@@ -71,6 +72,19 @@ def held(node: DataNodeConfig, written: Type | None, modules: Modules) -> Type:
     return ANYTHING
 
 
+def is_workbook(options: StorageOptions) -> bool:
+    """Whether a dict of tables is handed out, one a sheet."""
+    return isinstance(options, ExcelOptions) and not isinstance(options.sheet_name, str)
+
+
+def table_of(options: TabularOptions) -> Type:
+    """What one table is handed out as."""
+    exposed = options.exposed_type
+    if isinstance(exposed, FunctionRef):
+        return attrs.evolve(type_of("list"), written=f"list[{exposed.parts[-1]}]")
+    return EXPOSED.get(exposed, ANYTHING)
+
+
 def _default(node: DataNodeConfig, modules: Modules) -> Type:
     default = node.default_data
     if default is UNSET or isinstance(default, SectionRef):
@@ -93,14 +107,9 @@ def _type_of(value: Any) -> Type:
 
 
 def _table(options: TabularOptions) -> Type:
-    exposed = options.exposed_type
-    if isinstance(exposed, FunctionRef):
-        table = attrs.evolve(type_of("list"), written=f"list[{exposed.parts[-1]}]")
-    else:
-        table = EXPOSED.get(exposed, ANYTHING)
-    if isinstance(options, ExcelOptions) and not isinstance(options.sheet_name, str):
-        kinds = (*table.kinds, *type_of("dict").kinds) if table.kinds else ()
-        return Type(f"{table.shown} or dict", kinds)  # a table a sheet
+    table = table_of(options)
+    if is_workbook(options):
+        return attrs.evolve(type_of("dict"), written=f"dict[str, {table.shown}]")
     return table
 
 

@@ -7,13 +7,14 @@ moved back by the next run.
 """
 
 # Text instead of Path, as in `files`:
-# ruff: noqa: PTH101, PTH102, PTH104, PTH116, PTH118, PTH120, PTH123
+# ruff: noqa: PTH101, PTH102, PTH104, PTH112, PTH116, PTH118, PTH120, PTH123
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
 import errno
+import itertools
 import os
 import stat
 import sys
@@ -85,7 +86,7 @@ class NodeFolder:
         return [os.path.join(self.path, part) for part in parts_of(self.path)]
 
     def exists(self) -> bool:
-        return next(_parts(self.path), None) is not None
+        return holds_parts(self.path)
 
     def mark(self, known: Mark | None = None) -> Mark | None:
         """Of all its files as they are now; what changes while it is read has no mark.
@@ -160,7 +161,7 @@ class NodeFolder:
             if self.durable:
                 files.sync_folder(os.path.dirname(final))
             files.remove(away)
-        except FileNotFoundError:
+        except FileNotFoundError:  # somebody else was faster
             return
         except OSError as error:
             raise delete_failed(self.node, self.path, reason(error)) from error
@@ -171,17 +172,39 @@ class NodeFolder:
         return None if fingerprint is None else Mark(fingerprint, stamp, size, rows)
 
     def _refuse_foreign(self, folder: str) -> None:
-        """What would be lost with a folder is nobody's but the data node's."""
-        for root, folders, names in os.walk(folder):
-            for name in folders:
-                if _is_apart(name):
-                    raise OSError(errno.EINVAL, _would_be_lost(folder, root, name))
-            for name in names:
-                if not _is_apart(name) and not self.is_part(os.path.join(root, name)):
-                    raise OSError(errno.EINVAL, _would_be_lost(folder, root, name))
+        why = why_not_replaced(folder, self.is_part)
+        if why is not None:
+            raise OSError(errno.EINVAL, why)
 
     def _failed(self, error: OSError) -> JobError:
         return write_failed(self.node, self.path, reason(error))
+
+
+def why_not_replaced(folder: str, is_part: Callable[[str], bool]) -> str | None:
+    """Why a folder must stay, since what would be lost with it is not the data node's."""
+    for root, folders, names in os.walk(folder):
+        hidden = (name for name in folders if _is_apart(name))
+        foreign = (
+            name for name in names if not (_is_apart(name) or is_part(os.path.join(root, name)))
+        )
+        name = next(itertools.chain(hidden, foreign), None)
+        if name is not None:
+            within = os.path.relpath(os.path.join(root, name), folder)
+            return f"the folder holds `{within}`, which is no part of the data node"
+    return None
+
+
+def stamp(path: str) -> str | None:
+    """Of a file or a folder, as marks have it; None where nothing is there."""
+    try:
+        return _listed(path)[1] if os.path.isdir(path) else files.stamp_of(os.stat(path))
+    except OSError:
+        return None
+
+
+def holds_parts(folder: str) -> bool:
+    """Whether it is a folder with at least one file that counts."""
+    return next(_parts(folder), None) is not None
 
 
 def parts_of(folder: str) -> Sequence[str]:
@@ -249,11 +272,6 @@ def _parts(folder: str) -> Iterator[str]:
 
 def _is_apart(name: str) -> bool:
     return name.startswith((".", "_"))
-
-
-def _would_be_lost(folder: str, root: str, name: str) -> str:
-    within = os.path.relpath(os.path.join(root, name), folder)
-    return f"the folder holds `{within}`, which is no part of the data node"
 
 
 def _listed(folder: str) -> tuple[int, str]:

@@ -207,7 +207,7 @@ def open_parquet(opening: Opening) -> ParquetFile:
     options = opening.options
     assert isinstance(options, ParquetOptions)
     file = NodeFile.of(opening)
-    folder = NodeFolder(file.node, file.path, file.durable, _is_parquet)
+    folder = NodeFolder(file.node, file.path, file.durable, is_parquet)
     return ParquetFile(opening, options, file, folder)
 
 
@@ -274,7 +274,12 @@ def _file_in(target: Target, keywords: Mapping[str, Any]) -> Target:
     return target
 
 
-def _is_parquet(path: str) -> bool:
+def is_parquet(path: str) -> bool:
+    """Whether a file begins as one of parquet does.
+
+    Raises:
+        OSError: it cannot be read.
+    """
     with open(path, "rb") as file:  # noqa: PTH123 - a path is text here
         return file.read(4) in _MAGIC
 

@@ -6,13 +6,14 @@ import hashlib
 import pickle
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from os.path import isdir
-from pathlib import Path
 from time import time
 from typing import Any
 
 from runner.checker.rules.storage import path_key
 from runner.config.model import UNSET, Config, DataNodeConfig
+from runner.config.options import ParquetOptions
 from runner.config.references import FunctionRef
+from runner.data.folders import stamp
 from runner.data.storage import Storage
 from runner.data.storages import STORAGES
 from runner.diagnostics import Diagnostic, KeyPath, Related, Severity
@@ -93,11 +94,14 @@ def inputs_without_value(plan: ExecutionPlan, instance: Instance) -> Iterator[Di
 
 def no_file(node: DataNodeConfig, path: str) -> Diagnostic:
     """That the file which a data node names is not there, or is none."""
-    is_folder = isdir(path)  # noqa: PTH112 - Path raises where a folder may not be entered
+    what = f"no file {path}"
+    if isdir(path):  # noqa: PTH112 - Path raises where a folder may not be entered
+        may_be_one = isinstance(node.options, ParquetOptions)
+        what = f"no parquet file in {path}" if may_be_one else f"{path} is a folder, not a file"
     return Diagnostic(
         code="RUN404",
         key=path_key(node),
-        message=f"{path} is a folder, not a file" if is_folder else f"no file {path}",
+        message=what,
         hint="relative paths start at the application path, the folder of the first config file",
     )
 
@@ -133,16 +137,9 @@ def _is_due(row: NodeRow | None, storage: Storage, place: Place, digest: str | N
         return True
     if row is None or row.origin != "default":  # a user's own file, a task's, this run's memory
         return False
-    return row.digest != digest and place.path is not None and row.stamp == _stamp(place.path)
-
-
-def _stamp(path: Path) -> str | None:
-    """Tells a file from what somebody made of it since."""
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return f"{found.st_ino}:{found.st_size}:{found.st_mtime_ns}"
+    if row.digest == digest or place.path is None:
+        return False
+    return row.stamp == stamp(str(place.path))  # else somebody has made something of it since
 
 
 def _no_value(key: KeyPath, node_id: str, plan: ExecutionPlan) -> Diagnostic:

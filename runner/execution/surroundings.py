@@ -22,7 +22,10 @@ import attrs
 
 from runner.checker.rules.storage import path_key, users_files, uses_of
 from runner.config.model import UNSET, Config, DataNodeConfig, Mode
+from runner.config.options import ParquetOptions
 from runner.data.files import destination
+from runner.data.folders import holds_parts, why_not_replaced
+from runner.data.parquet_file import is_parquet
 from runner.data.storage import reason
 from runner.diagnostics import Diagnostic
 from runner.execution.instance import storage_folder
@@ -67,7 +70,7 @@ def unwritable_files(config: Config) -> Iterator[Diagnostic]:
     for node, path in _known_files(config):
         is_first_value = node.default_data is not UNSET and not os.path.exists(path)
         if node.id in written or is_first_value:
-            why = _why_not_writable(path)
+            why = _why_not_writable(node, path)
             if why is not None:
                 message = f"{path} cannot be written: {why}"
                 yield Diagnostic(code="RUN405", key=path_key(node), message=message)
@@ -124,7 +127,9 @@ def _known_files(config: Config) -> Iterator[tuple[DataNodeConfig, str]]:
 
 
 def _is_there(node: DataNodeConfig, path: str) -> bool:
-    return os.path.isfile(path) or (node.storage_type == "parquet" and os.path.isdir(path))
+    if os.path.isfile(path):
+        return True
+    return isinstance(node.options, ParquetOptions) and holds_parts(path)
 
 
 def _with_nearest(missing: Diagnostic, path: str) -> Diagnostic:
@@ -141,7 +146,10 @@ def _with_nearest(missing: Diagnostic, path: str) -> Diagnostic:
     return attrs.evolve(missing, hint=f"did you mean {os.path.join(folder, meant)}?")
 
 
-def _why_not_writable(path: str) -> str | None:
+def _why_not_writable(node: DataNodeConfig, path: str) -> str | None:
+    if isinstance(node.options, ParquetOptions) and os.path.isdir(path):
+        final = os.path.realpath(path)
+        return why_not_replaced(final, is_parquet) or _why_no_room(os.path.dirname(final))
     final = path
     try:
         final, _ = destination(path)

@@ -163,6 +163,11 @@ def known(label: str, **figures: float) -> Side:
     return Side(label=label, run=lambda *_: Sample(figures, None))
 
 
+def table(label: str, function: str, pipeline: Pipeline, rows: int) -> Side:
+    """A side that finds the file it has made before; each has its own."""
+    return attrs.evolve(side(label, function, pipeline, rows, "pandas"), keeps=True)
+
+
 def loading(count: int, label: str = "load and check", *, keeps: bool = False) -> Side:
     return attrs.evolve(side(label, "ours.load", LAYERS, count), keeps=keeps)
 
@@ -189,6 +194,8 @@ def frameworks(pipeline: Pipeline, count: int) -> list[Side]:
 
 LAYERS: Final = Pipeline(shape="layered")
 CHAIN: Final = Pipeline(shape="chain", storage="pickle")
+CSV: Final = Pipeline(shape="records", storage="csv")
+PARQUET: Final = Pipeline(shape="records", storage="parquet")
 LAYERS_2: Final = Pipeline(shape="layered", workers=2)
 CHAIN_2: Final = Pipeline(shape="chain", workers=2)
 WIDE_2: Final = Pipeline(shape="wide", workers=2)
@@ -204,7 +211,27 @@ STARTED: Final = Bound(figure="whole")
 
 def cases(small: int, large: int) -> list[Case]:
     """All cases, with so many tasks where there are many."""
-    return [*in_one_process(small, large), *on_two_workers(small, large)]
+    return [
+        *in_one_process(small, large),
+        *tables_in_files(10 * large),
+        *on_two_workers(small, large),
+    ]
+
+
+def tables_in_files(rows: int) -> list[Case]:
+    """Reading and writing one data node."""
+    return [
+        Case(
+            name=f"{pipeline.storage}-{action}",
+            title=f"{action} a {pipeline.storage} file of {rows:,} rows",
+            ours=table(f"data_node.{action}", f"ours.{action}_records", pipeline, rows),
+            others=[table(f"pandas, {bare}", f"floors.{bare}", pipeline, rows)],
+            bounds=[bound],
+        )
+        for pipeline in (CSV, PARQUET)
+        for action, bound in (("read", Bound(most=1.15)), ("write", Bound()))
+        for bare in (f"{action}_{pipeline.storage}",)
+    ]
 
 
 def in_one_process(small: int, large: int) -> list[Case]:

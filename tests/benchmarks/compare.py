@@ -24,6 +24,9 @@ What is measured, and what is not:
   generating the module for Hamilton are out in both.
 - A chain in files: `scenario.submit()` as above; of the floor, a loop that pickles each value to a
   temporary file, renames it and unpickles it, and records nothing.
+- Tables in files (`csv-read`, ...): of pandas, its function alone; of runner, `read` or `write` of
+  a data node, which takes a fingerprint of what it writes, replaces the file whole and records it.
+  Either reads or writes the same once before. Writing is told and not judged.
 - On two workers (`layers-2`, `chain-2`, `wide-2`, `cpu-2`): `scenario.submit()` until the run is
   over, as above; of the peers, all calls until the values that nothing else reads are there. The
   workers of all sides are started before and have each run a job. Further lines tell it from

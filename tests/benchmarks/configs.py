@@ -91,6 +91,11 @@ def tables(_count: int) -> Graph:
     return _crossing("tables")
 
 
+def records(count: int) -> Graph:
+    """One job that makes a table of so many rows, which is kept in a file."""
+    return Graph({"rows": count}, [Job("value", "records.make", ("rows",))], ["value"])
+
+
 def _crossing(module: str) -> Graph:
     """Pairs of jobs; which of a pair makes the value is not known before it runs."""
     jobs = [Job("made", f"{module}.begin")]
@@ -103,7 +108,7 @@ def _crossing(module: str) -> Graph:
 
 
 SHAPES: Final[Mapping[str, Callable[[int], Graph]]] = {
-    shape.__name__: shape for shape in (layered, chain, wide, busy, heavy, arrays, tables)
+    shape.__name__: shape for shape in (layered, chain, wide, busy, heavy, arrays, tables, records)
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import mmap
 import os
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -55,6 +56,58 @@ def array_through_files(folder: Path, _graph: configs.Graph) -> Sample:
 def table_through_files(folder: Path, _graph: configs.Graph) -> Sample:
     """Measured: the steps of `tables`, the value of each through a mapped file."""
     return _through_files(folder, "tables")
+
+
+def read_csv(folder: Path, graph: configs.Graph) -> Sample:
+    """Measured: `pandas.read_csv`, where it has read the same before."""
+    import pandas as pd
+
+    return _read(folder, graph, "csv", pd.read_csv)
+
+
+def read_parquet(folder: Path, graph: configs.Graph) -> Sample:
+    """Measured: `pandas.read_parquet`, where it has read the same before."""
+    import pandas as pd
+
+    return _read(folder, graph, "parquet", pd.read_parquet)
+
+
+def write_csv(folder: Path, graph: configs.Graph) -> Sample:
+    """Measured: `DataFrame.to_csv`, where it has written the same before."""
+    table = _records(folder, graph)
+    return _write(lambda: _to_csv(table, folder / "table.csv"), len(table))
+
+
+def write_parquet(folder: Path, graph: configs.Graph) -> Sample:
+    """Measured: `DataFrame.to_parquet`, where it has written the same before."""
+    table = _records(folder, graph)
+    return _write(lambda: table.to_parquet(folder / "table.parquet"), len(table))
+
+
+def _records(folder: Path, graph: configs.Graph) -> Any:
+    return application(folder, "records.make")(graph.seeds["rows"])
+
+
+def _to_csv(table: Any, file: Path) -> None:
+    table.to_csv(file, index=False)
+
+
+def _read(folder: Path, graph: configs.Graph, suffix: str, read: Callable[[Path], Any]) -> Sample:
+    file = folder / f"table.{suffix}"
+    if not file.exists():
+        table = _records(folder, graph)
+        _to_csv(table, file) if suffix == "csv" else table.to_parquet(file)
+    read(file)
+    begun = perf_counter()
+    table = read(file)
+    return took(perf_counter() - begun, application(folder, "records.digest")(table))
+
+
+def _write(write: Callable[[], None], answer: int) -> Sample:
+    write()
+    begun = perf_counter()
+    write()
+    return took(perf_counter() - begun, answer)
 
 
 def _through_files(folder: Path, module: str) -> Sample:

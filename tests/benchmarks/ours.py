@@ -91,6 +91,32 @@ def table_between_workers(folder: Path, graph: configs.Graph) -> Sample:
     return _between_workers(folder, graph, "tables")
 
 
+def read_records(folder: Path, graph: configs.Graph) -> Sample:
+    """Measured: `read` of a data node, where it has read the same before."""
+    with runner.Core(_config(folder), checked=True) as core:
+        node = core.create_scenario("all").data_nodes["value"]
+        if not node.is_written:
+            node.write(_records(folder, graph))
+        node.read()
+        begun = perf_counter()
+        table = node.read()
+        return took(perf_counter() - begun, application(folder, "records.digest")(table))
+
+
+def write_records(folder: Path, graph: configs.Graph) -> Sample:
+    """Measured: `write` of a data node, which takes a fingerprint and records it on disk.
+
+    It has written the same before.
+    """
+    table = _records(folder, graph)
+    with runner.Core(_config(folder), checked=True) as core:
+        node = core.create_scenario("all").data_nodes["value"]
+        node.write(table)
+        begun = perf_counter()
+        node.write(table)
+        return took(perf_counter() - begun, len(table))
+
+
 def runners_memory(folder: Path, graph: configs.Graph) -> Sample:
     """Measured: of this process, what a first run needs above the plan, and a second one keeps."""
     with _warm(_config(folder), graph) as core:
@@ -113,6 +139,10 @@ def runners_memory(folder: Path, graph: configs.Graph) -> Sample:
             bytes_a_job=above / len(graph.jobs),
             kept_a_job=kept / len(graph.jobs),
         )
+
+
+def _records(folder: Path, graph: configs.Graph) -> Any:
+    return application(folder, "records.make")(graph.seeds["rows"])
 
 
 def _config(folder: Path) -> runner.Config:

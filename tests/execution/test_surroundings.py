@@ -129,12 +129,39 @@ def test_a_file_that_is_not_there(
             flow(reads="path = 'x.json'\ndefault_data = 'ENV[MISSING]'"), id="default-not-known"
         ),
         pytest.param(flow(reads="path = '.'").replace("'json'", "'parquet'"), id="parquet-folder"),
+        pytest.param(
+            flow(writes="path = 'tables'").replace("'json'", "'parquet'"), id="written-folder"
+        ),
         pytest.param(flow(reads="path = 'x.json'") + "[TASK", id="not-toml"),
     ],
 )
 def test_no_file_is_missing(read: Read, tmp_path: Path, text: str) -> None:
     (tmp_path / "there.json").touch()
+    (tmp_path / "tables").mkdir()
+    (tmp_path / "tables" / "a.parquet").write_bytes(b"PAR1")
     assert list(wrong_surroundings(read(text))) == []
+
+
+def test_a_folder_without_a_file_of_parquet(
+    read: Read, told: Callable[[Iterable[Diagnostic]], list[str]], tmp_path: Path
+) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "_SUCCESS").touch()
+    text = flow(reads="path = 'in'").replace("'json'", "'parquet'")
+    assert told(missing_files(read(text))) == [
+        f"DATA_NODE.a.path: error[RUN404]: no parquet file in <app>/in ({APPLICATION_PATH})"
+    ]
+
+
+def test_a_folder_that_holds_more_than_a_data_node(
+    read: Read, told: Callable[[Iterable[Diagnostic]], list[str]]
+) -> None:
+    text = flow(writes="path = '.'").replace("'json'", "'parquet'")
+    (message,) = told(unwritable_files(read(text)))
+    assert message == (
+        "DATA_NODE.b.path: error[RUN405]: <app>/. cannot be written: "
+        "the folder holds `runner.toml`, which is no part of the data node"
+    )
 
 
 def test_what_is_not_understood_elsewhere_hides_no_missing_file(read: Read) -> None:

@@ -1,7 +1,7 @@
 """What data nodes ask of the place where jobs run: packages, a memory, files of their own."""
 
 # Paths are text here, which are compared and not looked up.
-# ruff: noqa: PTH100, PTH119, PTH122
+# ruff: noqa: PTH100, PTH119, PTH120, PTH122
 
 from __future__ import annotations
 
@@ -55,6 +55,7 @@ _SUFFIXES: Final[Mapping[str, str]] = {
     ".pickle": "pickle",
     ".pkl": "pickle",
     ".xls": "excel",
+    ".xlsb": "excel",
     ".xlsm": "excel",
     ".xlsx": "excel",
 }
@@ -123,6 +124,24 @@ def shared_files(config: Config) -> Iterator[Diagnostic]:
                     yield _shared(node, other, scenario_id, changed=changed)
 
 
+def files_in_folders(config: Config) -> Iterator[Diagnostic]:
+    """No file is in the folder of a parquet data node, which is replaced with all that is in it."""
+    files = {node_id: _resolved(file) for node_id, file in users_files(config)}
+    nodes = config.data_nodes
+    parquet = [each for each in files if isinstance(nodes[each].options, ParquetOptions)]
+    if not parquet:
+        return
+    uses = uses_of(config)
+    folders = {files[each]: each for each in parquet if _is_written(nodes[each], uses)}
+    scenarios = _nodes_by_scenario(config)
+    for node_id, file in files.items():
+        for owner_id in _owners(file, folders):
+            used = {node_id, owner_id}
+            together = next((each for each, ids in scenarios.items() if used <= ids), None)
+            if together is not None:
+                yield _within(nodes[node_id], nodes[owner_id], together)
+
+
 def foreign_suffixes(config: Config) -> Iterator[Diagnostic]:
     """A file is named for what is in it."""
     uses = None
@@ -144,6 +163,10 @@ def foreign_suffixes(config: Config) -> Iterator[Diagnostic]:
             uses = uses or uses_of(config)
             if _is_written(node, uses) or not _decompresses(options):
                 yield _not_compressed(node, name, suffix)
+        elif isinstance(options, ExcelOptions) and _is_other_workbook(name):
+            uses = uses or uses_of(config)
+            if _is_written(node, uses):
+                yield _not_xlsx(node, name)
 
 
 def functions_without_a_name(config: Config, modules: Modules) -> Iterator[Diagnostic]:
@@ -202,8 +225,9 @@ def _needs(node: DataNodeConfig, *, is_read: bool, is_written: bool) -> Iterator
                 yield "python_calamine", "storage_type"
             if is_written:
                 yield "xlsxwriter", "storage_type"
-        case ParquetOptions(engine=engine) if is_read or is_written:
-            yield engine, "storage_type" if engine == "pyarrow" else "engine"
+        case ParquetOptions(engine=engine, exposed_type=exposed_type):
+            if is_written or (is_read and exposed_type != "polars"):
+                yield engine, "storage_type" if engine == "pyarrow" else "engine"
         case DatabaseOptions() if is_read or is_written:
             yield "sqlalchemy", "storage_type"
         case MongoOptions() if is_read or is_written:
@@ -270,6 +294,15 @@ def _sharing(files: Mapping[str, str]) -> Iterator[list[str]]:
     return (ids for ids in sharing.values() if len(ids) > 1)
 
 
+def _owners(file: str, folders: Mapping[str, str]) -> Iterator[str]:
+    """The data nodes whose folders a file is in."""
+    folder = os.path.dirname(file)
+    while folder != file:
+        if folder in folders:
+            yield folders[folder]
+        file, folder = folder, os.path.dirname(folder)
+
+
 def _is_written(node: DataNodeConfig, uses: Uses) -> bool:
     return node.id in uses.written or node.default_data is not UNSET
 
@@ -285,6 +318,17 @@ def _shared(
         message=f"`{other.id}` and `{node.id}` of scenario `{scenario_id}` {does} the same file",
         hint="give each a file of its own" if changed else "one data node will do",
         related=(Related(message=f"the file of `{other.id}`", key=path_key(other)),),
+    )
+
+
+def _within(node: DataNodeConfig, owner: DataNodeConfig, scenario_id: str) -> Diagnostic:
+    return Diagnostic(
+        code="RUN407",
+        key=path_key(node),
+        message=f"the file of `{node.id}` is in the folder of `{owner.id}`, "
+        f"which scenario `{scenario_id}` replaces as a whole",
+        hint="give each a place of its own",
+        related=(Related(message=f"the folder of `{owner.id}`", key=path_key(owner)),),
     )
 
 
@@ -314,6 +358,21 @@ def _not_compressed(node: DataNodeConfig, name: str, suffix: str) -> Diagnostic:
         key=path_key(node),
         message=f"{quote(name)} is named like a compressed file; `{node.storage_type}` makes none",
         hint=f"name it without `{suffix}`",
+    )
+
+
+def _is_other_workbook(name: str) -> bool:
+    suffix = os.path.splitext(name)[1].lower()
+    return suffix != ".xlsx" and _SUFFIXES.get(suffix) == "excel"
+
+
+def _not_xlsx(node: DataNodeConfig, name: str) -> Diagnostic:
+    suffix = os.path.splitext(name)[1]
+    return Diagnostic(
+        code="RUN409",
+        key=path_key(node),
+        message=f"{quote(name)} is named like another kind of workbook than is written",
+        hint=f"name it `.xlsx`: Excel does not open such a file as `{suffix}`",
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import attrs
 
-from runner.checker.held import EXPOSED, held
+from runner.checker.held import EXPOSED, held, is_workbook, table_of
 from runner.checker.rules.dataflow import task_groups
 from runner.config.model import Config, DataNodeConfig, TaskConfig
 from runner.config.options import GenericOptions, InMemoryOptions, PickleOptions, TabularOptions
@@ -205,6 +205,11 @@ def _origin(
 
 def _other_exposed_type(node: DataNodeConfig, wanted: Type) -> str | None:
     if not isinstance(node.options, TabularOptions):
+        return None
+    if is_workbook(node.options):
+        table = table_of(node.options)
+        if table.kinds and not table.certainly_not(wanted):
+            return f"`sheet_name` with the name of one sheet gives {table.shown}"
         return None
     for name, table in EXPOSED.items():
         if not table.certainly_not(wanted):

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.checker.rules.storage import (
+    files_in_folders,
     foreign_suffixes,
     functions_without_a_name,
     in_memory_in_cluster,
@@ -98,9 +99,21 @@ def installed(tmp_path: Path) -> Callable[..., Modules]:
         ),
         pytest.param(
             node("storage_type = 'parquet'\nexposed_type = 'polars'") + READ,
+            "DATA_NODE.d.exposed_type: error[RUN402]: data node `d` needs polars, "
+            "which is not installed (install it: pip install polars)",
+            id="parquet-for-polars",
+        ),
+        pytest.param(
+            node("storage_type = 'parquet'\nexposed_type = 'polars'\ndefault_data = [1]") + READ,
             "DATA_NODE.d.storage_type: error[RUN402]: data node `d` needs pyarrow and polars, "
             "which are not installed (install it: pip install 'toml-runner[tables]' polars)",
-            id="parquet",
+            id="parquet-for-polars-written",
+        ),
+        pytest.param(
+            node("storage_type = 'parquet'\nexposed_type = 'records'") + READ,
+            "DATA_NODE.d.storage_type: error[RUN402]: data node `d` needs pyarrow, "
+            "which is not installed (install it: pip install 'toml-runner[tables]')",
+            id="parquet-as-records",
         ),
         pytest.param(
             node("storage_type = 'parquet'\nengine = 'fastparquet'") + WRITTEN,
@@ -300,6 +313,58 @@ def test_files_of_their_own(loaded: Load, text: str) -> None:
 def test_a_suffix_of_another_storage_type(loaded: Load, lines: str, message: str) -> None:
     expected = [f"DATA_NODE.d.path: warning[RUN409]: {message}"]
     assert told(foreign_suffixes(loaded(node(lines)).config)) == expected
+
+
+@pytest.mark.parametrize("suffix", [".xls", ".xlsb", ".XLSM"])
+def test_a_workbook_that_is_written_is_named_as_one(loaded: Load, suffix: str) -> None:
+    text = node(f"storage_type = 'excel'\npath = 'a{suffix}'") + WRITTEN
+    (message,) = told(foreign_suffixes(loaded(text).config))
+    assert message == (
+        f'DATA_NODE.d.path: warning[RUN409]: "a{suffix}" is named like another kind of workbook '
+        f"than is written (name it `.xlsx`: Excel does not open such a file as `{suffix}`)"
+    )
+
+
+FOLDER: Final = (
+    "[DATA_NODE.a]\nstorage_type = 'parquet'\npath = 'data'\n"
+    "[DATA_NODE.b]\nstorage_type = 'json'\npath = '{path}'\n"
+    "[TASK.t]\nfunction = 'm.f'\n{uses}\n"
+    "[SCENARIO.s]\ntasks = ['t']\nadditional_data_nodes = ['a', 'b']\n"
+)
+
+
+@pytest.mark.parametrize("path", ["data/b.json", "./data/deeper/x/../b.json"])
+def test_a_file_in_a_folder_that_is_replaced(loaded: Load, path: str) -> None:
+    text = FOLDER.format(path=path, uses="outputs = ['a']")
+    assert list(files_in_folders(loaded(text).config)) == [
+        Diagnostic(
+            code="RUN407",
+            key=("DATA_NODE", "b", "path"),
+            message="the file of `b` is in the folder of `a`, "
+            "which scenario `s` replaces as a whole",
+            hint="give each a place of its own",
+            related=(Related(message="the folder of `a`", key=("DATA_NODE", "a", "path")),),
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(FOLDER.format(path="data/b.json", uses="inputs = ['a']"), id="only-read"),
+        pytest.param(FOLDER.format(path="data.json", uses="outputs = ['a']"), id="beside"),
+        pytest.param(
+            FOLDER.format(path="data/b.json", uses="outputs = ['a']").replace("'parquet'", "'csv'"),
+            id="of-another-storage-type",
+        ),
+        pytest.param(
+            FOLDER.format(path="data/b.json", uses="outputs = ['a']").replace(", 'b'", ""),
+            id="not-in-one-scenario",
+        ),
+    ],
+)
+def test_files_that_no_folder_replaces(loaded: Load, text: str) -> None:
+    assert told(files_in_folders(loaded(text).config)) == []
 
 
 @pytest.mark.parametrize(

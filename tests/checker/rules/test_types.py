@@ -212,8 +212,22 @@ def test_silent_where_not_all_is_known(found: Find, source: str) -> None:
         pytest.param(
             'storage_type = "excel"',
             "list",
-            f"excel gives DataFrame or dict{other('records')}",
+            "excel gives dict[str, DataFrame]",
             id="excel-sheets",
+        ),
+        pytest.param(
+            'storage_type = "excel"',
+            "pd.DataFrame",
+            "excel gives dict[str, DataFrame] "
+            "(`sheet_name` with the name of one sheet gives DataFrame)",
+            id="excel-all-for-one",
+        ),
+        pytest.param(
+            'storage_type = "excel"\nsheet_name = ["a"]\nexposed_type = "m.Row:class"',
+            "list[Row]",
+            "excel gives dict[str, list[Row]] "
+            "(`sheet_name` with the name of one sheet gives list[Row])",
+            id="excel-list-of-one",
         ),
         pytest.param(
             'storage_type = "generic"\nread_fct = "m.read"',
