@@ -111,6 +111,8 @@ class CsvFile:
 
     def _read_polars(self) -> Any:
         polars = tables.import_library(self.file.node, "polars")
+        if not self.options.has_header and self._is_one_empty_line():
+            return polars.DataFrame()  # polars makes a row of it
         source: str | bytes = self.file.path
         if not is_utf8(self.options.encoding):
             with self._open() as opened:
@@ -120,6 +122,10 @@ class CsvFile:
         except polars.exceptions.NoDataError:
             _refuse_no_bytes(self.file.path)
             return polars.DataFrame()
+
+    def _is_one_empty_line(self) -> bool:
+        with self._open() as opened:
+            return opened.read(3) in ("\n", "\r\n")
 
     def _read_instances(self, row_class: Callable[..., Any]) -> list[Any]:
         table = self._read_table()

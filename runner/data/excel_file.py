@@ -8,6 +8,7 @@ import functools
 import io
 import math
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 import attrs
@@ -37,6 +38,8 @@ _FORMATS: Final[Mapping[type, str]] = {
     dt.time: "hh:mm:ss",
     dt.timedelta: "[h]:mm:ss",
 }
+_ENCRYPTED: Final = "EncryptedPackage".encode("utf-16-le")
+"""What an encrypted workbook has inside: [MS-OFFCRYPTO] 2.3."""
 _MIDNIGHT: Final = dt.time()
 
 
@@ -85,7 +88,7 @@ class ExcelFile:
         except JobError:
             raise
         except Exception as error:  # pandas, and the user's class, raise anything
-            raise read_failed(file.node, file.path, _why(error)) from error
+            raise read_failed(file.node, file.path, _why(error, file.path)) from error
 
     def stage(self, value: Any) -> StagedFile:
         file = self.file
@@ -370,9 +373,12 @@ def _refuse_moment(value: dt.datetime | dt.date | dt.time | dt.timedelta) -> Non
             raise ValueError(f"{value} is before March 1900, where the dates of Excel begin")
 
 
-def _why(error: Exception) -> str:
+def _why(error: Exception, path: str) -> str:
     why = reason(error)
-    return "it is damaged, or no workbook" if why.endswith("Cannot detect file format") else why
+    if not why.endswith("Cannot detect file format"):
+        return why
+    is_encrypted = _ENCRYPTED in Path(path).read_bytes()
+    return "it has a password" if is_encrypted else "it is damaged, or no workbook"
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -181,16 +181,21 @@ class ParquetFile:
         engine, keywords = self._keywords(self.options.write_kwargs)
         compression = keywords.get("compression", self.options.compression)
         keywords["compression"] = None if compression == "none" else compression
+        if isinstance(keywords.get("partition_cols"), str):
+            keywords["partition_cols"] = [keywords["partition_cols"]]
         if engine == "fastparquet":
             library = self._import("fastparquet")
             frame = self._frame(value)
+            _refuse_unknown_partitions(keywords, list(frame.columns))
             return functools.partial(_write_fastparquet, library, frame, keywords), len(frame)
         arrow, parquet = self._import("pyarrow"), self._import("pyarrow.parquet")
         if tables.is_array_like(value) and not isinstance(value, arrow.Table):
             frame = tables.as_frame(value, self.file.node)
+            _refuse_unknown_partitions(keywords, list(frame.columns))
             keywords["engine"] = engine
             return functools.partial(_write_frame, frame, keywords), len(frame)
         table = _arrow_table(arrow, value)
+        _refuse_unknown_partitions(keywords, table.column_names)
         return functools.partial(_write_arrow, parquet, table, keywords), table.num_rows
 
     def _frame(self, value: Any) -> Any:
@@ -231,6 +236,13 @@ def _arrow_column(arrow: Any, name: Hashable, cells: Sequence[Any]) -> Any:
         return arrow.array([None if tables.is_missing(cell) else cell for cell in cells])
     except arrow.ArrowException as error:
         raise ValueError(f"column `{name}` has no single type: {error}") from error
+
+
+def _refuse_unknown_partitions(keywords: Mapping[str, Any], names: Sequence[Hashable]) -> None:
+    for name in keywords.get("partition_cols", ()):
+        if name not in names:
+            there = ", ".join(f"`{each}`" for each in names)
+            raise ValueError(f"it has no column `{name}`, as `partition_cols` has, but {there}")
 
 
 def _without_index(table: Any) -> Any:

@@ -150,7 +150,9 @@ def _last_frame(said: traceback.TracebackException) -> traceback.FrameSummary | 
 
 
 def _is_installed(file: str) -> bool:
-    return "site-packages" in file or file.startswith(("<", _STANDARD))
+    # What was compiled by Cython has the names of files where it was made: `pandas/_libs/x.pyx`.
+    is_compiled = file.endswith((".pyx", ".pxi", ".pxd"))
+    return is_compiled or "site-packages" in file or file.startswith(("<", _STANDARD))
 
 
 def _message(error: BaseException) -> str:

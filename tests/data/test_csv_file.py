@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -199,6 +200,43 @@ def test_numpy(opened: Opened) -> None:
     storage = opened("csv", exposed_type="numpy")
     storage.stage(np.array([[1, 2], [3, 4]])).commit()
     np.testing.assert_array_equal(storage.read(), [[1, 2], [3, 4]])
+
+
+EXPOSED: dict[str, Callable[[Any], list[Any]]] = {
+    "pandas": lambda table: table.to_numpy().tolist(),
+    "numpy": lambda table: table.tolist(),
+    "polars": lambda table: [list(row) for row in table.rows()],
+    "records": lambda table: [list(row.values()) for row in table],
+    "class": lambda table: [[row.a, row.b] for row in table],
+}
+
+
+@pytest.mark.parametrize("exposed", EXPOSED)
+@pytest.mark.parametrize("encoding", ["utf-8", "cp1252", "utf-16"])
+@pytest.mark.parametrize("has_header", [True, False], ids=["header", "no-header"])
+def test_each_key_counts_for_each_exposed_type(
+    opened: Opened, path: Path, exposed: str, encoding: str, has_header: bool
+) -> None:
+    options = {"encoding": encoding, "has_header": has_header}
+    write(path, ("a,b\n" if has_header else "") + "1,€\n2,ü\n", encoding)
+    storage = opened("csv", exposed_type=ROW if exposed == "class" else exposed, **options)
+    assert EXPOSED[exposed](storage.read()) == [[1, "€"], [2, "ü"]]
+    storage.stage([Row(1, "€"), Row(2, "ü")]).commit()
+    assert EXPOSED[exposed](storage.read()) == [[1, "€"], [2, "ü"]]
+    storage.stage(pl.DataFrame({"a": [1, 2], "b": ["€", "ü"]})).commit()
+    assert EXPOSED[exposed](storage.read()) == [[1, "€"], [2, "ü"]]
+
+
+@pytest.mark.parametrize("has_header", [True, False], ids=["header", "no-header"])
+def test_an_empty_table_as_polars_reads_it(opened: Opened, has_header: bool) -> None:
+    storage = opened("csv", exposed_type="polars", has_header=has_header)
+    storage.stage(pl.DataFrame()).commit()
+    assert storage.read().shape == (0, 0)
+
+
+def test_a_polars_series(opened: Opened, path: Path) -> None:
+    opened("csv").stage(pl.Series("a", [1])).commit()
+    assert path.read_text() == "a\n1\n"
 
 
 def test_encoding_of_a_frame(opened: Opened, path: Path) -> None:

@@ -457,6 +457,13 @@ def test_a_file_that_is_none(opened: Opened, path: Path, exposed: str, data: byt
     assert caught.value.code == "RUN604"
 
 
+def test_a_workbook_with_a_password(opened: Opened, path: Path) -> None:
+    path.parent.mkdir()
+    path.write_bytes(old_office_file() + "EncryptedPackage".encode("utf-16-le"))
+    with pytest.raises(JobError, match=r"^data node `x`: .*/x cannot be read: it has a password$"):
+        opened("excel").read()
+
+
 @pytest.mark.parametrize("exposed", ["pandas", "records"])
 @pytest.mark.parametrize(
     ("wanted", "hint"),

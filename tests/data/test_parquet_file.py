@@ -446,8 +446,20 @@ def test_a_damaged_file_of_a_folder_is_named(opened: Opened, folder: Path) -> No
         pytest.param(
             {"write_kwargs": {"partition_cols": ["z"]}},
             FRAME,
-            "KeyError: 'Field \"z\" does not exist in schema'",
+            "it has no column `z`, as `partition_cols` has, but `a`, `b`",
             id="partition",
+        ),
+        pytest.param(
+            {"write_kwargs": {"partition_cols": ["z"]}, "engine": "fastparquet"},
+            ROWS,
+            "it has no column `z`, as `partition_cols` has, but `a`, `b`",
+            id="partition-of-fastparquet",
+        ),
+        pytest.param(
+            {"write_kwargs": {"partition_cols": "z"}},
+            ROWS,
+            "it has no column `z`, as `partition_cols` has, but `a`, `b`",
+            id="partition-of-rows",
         ),
     ],
 )

@@ -7,6 +7,9 @@ from typing import Any
 import pytest
 
 import runner
+from runner.config.options import CsvOptions
+from runner.data.storage import Opening
+from runner.data.storages import open_storage
 from runner.errors import JobError
 from runner.execution.failures import Failure, TaskTimeoutError, failure_of, import_failure
 from runner.execution.worker import Call, Step, run_job
@@ -192,6 +195,17 @@ def test_what_runner_says_of_a_job_has_no_traceback() -> None:
     assert failure_of(error) == Failure(
         code="RUN604", type="", message="no value", hint="write one"
     )
+
+
+def test_what_a_library_of_runner_raises_has_no_traceback(tmp_path: Path) -> None:
+    file = tmp_path / "x.csv"
+    file.write_text("a\n1\n1,2\n", encoding="utf-8")
+    opening = Opening(node="x", options=CsvOptions(), key="x", path=file, memory={}, load=str)
+
+    failure = failure_in(open_storage("csv", opening).read)  # pandas is compiled for a part
+
+    assert failure.message.startswith(f"data node `x`: {file} cannot be read: ParserError: ")
+    assert (failure.file, failure.traceback) == ("", "")
 
 
 def test_what_runner_says_points_to_the_users_code_behind_it() -> None:

@@ -46,6 +46,7 @@ _LARGE: Final = ["large bytes", "large text", "large list"]
 _ANY: Final = [*_PLAIN, *_LARGE, "rows", "tuple", "set", "bytes", "thing", "closure"]
 _ARRAYS: Final = ["array", "large array"]
 _TABLES: Final = ["rows", "frame"]
+_TABULAR: Final = frozenset({"csv", "excel", "parquet"})
 _REFUSED: Final = re.compile(r", which (cannot be copied|does not pickle): ")
 """What is said where an in_memory data node refuses a value: it is copied, or goes elsewhere."""
 KINDS: Final[Mapping[str, int]] = {
@@ -215,12 +216,16 @@ class Drawing:
         return [*found, *more]
 
     def node(self, name: str, *, first: bool = False) -> Node:
-        storage = self.one_of(["in_memory", "in_memory", "pickle", "pickle", "json", "csv"])
+        tabular = ["csv", "excel", "parquet"] if self.palette.pandas else ["csv"]
+        kept = [*["in_memory", "pickle"] * len(tabular) * 2, *["json"] * len(tabular), *tabular]
+        storage = self.one_of(kept)
         keys: dict[str, Any] = {"storage_type": storage}
         if self.one_of([False, False, True]):
             keys["scope"] = self.one_of(["SCENARIO", "CYCLE", "GLOBAL"])
         shapes = list(_PLAIN)
-        if storage == "csv":
+        if storage in tabular:
+            if storage == "excel":
+                keys["sheet_name"] = "table"
             keys["exposed_type"] = self.one_of(
                 ["records", "pandas"] if self.palette.pandas else ["records"]
             )
@@ -238,7 +243,7 @@ class Drawing:
         return Node(id=name, keys=keys, shape=shape)
 
     def default(self, storage: str, shape: str) -> Any:
-        if storage == "csv" or not self.upto(4):
+        if storage in _TABULAR or not self.upto(4):
             return FunctionRef("labour.first_rows")
         given = ["number", "half", "text", "list", "dict", "rows"]
         return labour.SHAPES[shape if shape in given else self.one_of(given)](self.upto(99))
