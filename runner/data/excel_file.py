@@ -181,6 +181,8 @@ class ExcelFile:
                 str(name): tables.table_of(table, node, f"result[{name!r}]")
                 for name, table in value.items()
             }
+            if len(sheets) < len(value):
+                raise ValueError(f"two of its sheets have one name: {_listed(list(sheets))}")
             for name in wanted:
                 if name not in sheets:
                     has = f"it has {_listed(list(sheets))}"

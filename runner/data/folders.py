@@ -12,7 +12,6 @@ moved back by the next run.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import errno
 import itertools
 import os
@@ -250,6 +249,8 @@ def exchanged(one: str, other: str) -> bool:
     """
     if sys.platform != "linux":
         return False
+    import ctypes  # which takes longer than all else here, and few data nodes are folders
+
     swap = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
     if swap is None:
         return False

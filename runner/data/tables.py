@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import decimal
 import enum
 import importlib
 import math
@@ -141,6 +142,8 @@ def is_missing(value: Any) -> bool:
     pandas = sys.modules.get("pandas")
     if pandas is not None and (value is pandas.NaT or value is pandas.NA):
         return True
+    if isinstance(value, decimal.Decimal):
+        return value.is_nan()
     return value is None or (isinstance(value, float) and math.isnan(value))
 
 

@@ -244,7 +244,7 @@ def test_polars(opened: Opened, path: Path) -> None:
             id="missing-in-a-frame",
         ),
         pytest.param(
-            [{"a": pd.NaT, "b": float("nan"), "c": None, "d": "", "e": 1}],
+            [{"a": pd.NaT, "b": Decimal("nan"), "c": None, "d": "", "e": 1}],
             [["a", "b", "c", "d", "e"], ["", "", "", "", 1.0]],
             id="missing",
         ),
@@ -364,6 +364,9 @@ def test_what_excel_cannot_keep_is_refused(opened: Opened, cell: object, why: st
             id="forbidden-name",
         ),
         pytest.param({}, {"": FRAME}, "a sheet has no name", id="no-name"),
+        pytest.param(
+            {}, {1: FRAME, "1": FRAME}, "two of its sheets have one name: `1`", id="number-and-text"
+        ),
         pytest.param(
             {},
             {"a": FRAME, "A": FRAME},

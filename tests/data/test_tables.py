@@ -4,13 +4,14 @@ import enum
 import sys
 from collections import namedtuple
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
 import attrs
 import numpy as np
 import pandas as pd
+import polars as pl
 import pyarrow as pa
 import pytest
 
@@ -19,6 +20,8 @@ from runner.data.tables import (
     as_frame,
     count_rows,
     import_library,
+    plain,
+    table_of,
     tabulate,
 )
 from runner.errors import JobError
@@ -157,3 +160,56 @@ def test_how_many_rows_a_table_has(value: Any, rows: int | None) -> None:
 def test_how_many_rows_a_table_of_polars_has() -> None:
     polars = pytest.importorskip("polars")
     assert count_rows(polars.DataFrame({"a": [1, 2]})) == 2
+
+
+FULL = Table(("a", "b"), [(1, "x"), (None, None)])
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        pytest.param(pd.DataFrame({"a": [1, pd.NA], "b": ["x", None]}, dtype=object), id="frame"),
+        pytest.param(pd.DataFrame({"a": [1, None], "b": ["x", None]}), id="frame-of-floats"),
+        pytest.param(pl.DataFrame({"a": [1, None], "b": ["x", None]}), id="polars"),
+        pytest.param(pd.DataFrame({"a": [1, None], "b": ["x", None]}).to_numpy(), id="array"),
+    ],
+)
+def test_table_of(value: Any) -> None:
+    table = table_of(value, "x")
+    assert [tuple(row) for row in table.rows] == FULL.rows
+    assert len(table.columns) == 2
+
+
+def test_columns_of_one_name_stay_two() -> None:
+    frame = pd.DataFrame([[1, "x"]], columns=["a", "a"])
+    assert table_of(frame, "x") == Table(("a", "a"), [(1, "x")])
+
+
+def test_a_frame_without_columns_keeps_its_rows() -> None:
+    assert table_of(pd.DataFrame(index=range(2)), "x") == Table((), [(), ()])
+
+
+def test_what_is_no_table_is_named() -> None:
+    with pytest.raises(TypeError, match=r"^`result\['a'\]` is a `int`, which is no table$"):
+        table_of(5, "x", "result['a']")
+
+
+@pytest.mark.parametrize(
+    ("value", "made"),
+    [
+        pytest.param(np.int8(1), 1, id="int"),
+        pytest.param(np.float32(0.5), 0.5, id="float"),
+        pytest.param(np.str_("x"), "x", id="text"),
+        pytest.param(np.datetime64("2024-02-29T12:00", "ns"), datetime(2024, 2, 29, 12), id="time"),
+        pytest.param(np.timedelta64(1, "ns"), timedelta(0), id="span"),
+        pytest.param(np.datetime64("NaT"), None, id="no-time"),
+        pytest.param(np.float64("nan"), None, id="nan"),
+        pytest.param(pd.NaT, None, id="nat"),
+        pytest.param(pd.NA, None, id="na"),
+        pytest.param("nan", "nan", id="nan-as-text"),
+    ],
+)
+def test_plain(value: object, made: object) -> None:
+    found = plain(value)
+    assert found == made
+    assert type(found) is type(made)
