@@ -11,7 +11,9 @@ from typing import Any, Final
 _MOST: Final = 10_000  # parts of one container that are tried: a message is not worth minutes
 
 
-def culprit(value: Any, attempt: Callable[[Any], object]) -> tuple[str, Any]:
+def culprit(
+    value: Any, attempt: Callable[[Any], object], *, attributes: bool = True
+) -> tuple[str, Any]:
     """The way to the part that makes `attempt` raise, and the part: `result['handle']`.
 
     That is the nearest part which fails though none of its own parts does; the value itself where
@@ -20,12 +22,13 @@ def culprit(value: Any, attempt: Callable[[Any], object]) -> tuple[str, Any]:
     Args:
         value: something that `attempt` raises for.
         attempt: tried on the parts; may raise whatever it likes.
+        attributes: whether those of an object are parts of it.
     """
     seen = {id(value)}
     waiting = deque([("result", value)])
     while waiting:
         path, whole = waiting.popleft()
-        parts = itertools.islice(_parts(whole), _MOST)
+        parts = itertools.islice(_parts(whole, attributes=attributes), _MOST)
         failing = [(path + step, part) for step, part in parts if _raises(attempt, part)]
         if not failing:
             return path, whole
@@ -42,14 +45,14 @@ def _raises(attempt: Callable[[Any], object], part: Any) -> bool:
     return False
 
 
-def _parts(whole: Any) -> Iterator[tuple[str, Any]]:
+def _parts(whole: Any, *, attributes: bool) -> Iterator[tuple[str, Any]]:
     if isinstance(whole, Mapping):
         for key, item in whole.items():
             yield f"[{reprlib.repr(key)}]", item
     elif isinstance(whole, (list, tuple)):
         for index, item in enumerate(whole):
             yield f"[{index}]", item
-    elif not isinstance(whole, type):
+    elif attributes and not isinstance(whole, type):
         for name in _attribute_names(whole):
             if hasattr(whole, name):
                 yield f".{name}", getattr(whole, name)

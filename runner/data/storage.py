@@ -40,7 +40,7 @@ class Staged(Protocol):
         sure: whether nothing but the machine can make `commit` fail, as with a rename. False
             where another party may still refuse: a database its constraints, S3 the request, the
             user's write function anything. `write_all` commits those first.
-        mark: of what it is; None where nobody can tell.
+        mark: of what it is, at the latest once it is committed; None where nobody can tell.
     """
 
     sure: ClassVar[bool]
@@ -128,20 +128,19 @@ def write_all(writes: Iterable[tuple[Storage, Any]]) -> list[Mark | None]:
             as it was.
     """
     staged: list[Staged] = []
-    committed = 0
+    due = staged
     try:
         for storage, value in writes:
             staged.append(storage.stage(value))
-        marks = [each.mark for each in staged]
-        staged.sort(key=attrgetter("sure"))
-        for each in staged:
-            each.commit()
-            committed += 1
+        due = sorted(staged, key=attrgetter("sure"))
+        while due:
+            due[0].commit()
+            del due[0]
     except BaseException:
-        for each in staged[committed:]:
+        for each in due:
             each.discard()
         raise
-    return marks
+    return [each.mark for each in staged]
 
 
 def no_value(node: str, why: str, hint: str | None = None) -> JobError:

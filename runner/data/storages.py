@@ -6,20 +6,26 @@ from collections.abc import Callable, Mapping
 
 from runner.data.csv_file import open_csv
 from runner.data.excel_file import open_excel
+from runner.data.generic import open_generic
 from runner.data.in_memory import open_in_memory
 from runner.data.json_file import open_json
+from runner.data.mongo_collection import open_mongo_collection
 from runner.data.parquet_file import open_parquet
 from runner.data.pickle_file import open_pickle
+from runner.data.s3_object import open_s3_object
 from runner.data.storage import Opening, Storage
 from runner.errors import SetupError
 
 STORAGES: Mapping[str, Callable[[Opening], Storage]] = {
     "csv": open_csv,
     "excel": open_excel,
+    "generic": open_generic,
     "in_memory": open_in_memory,
     "json": open_json,
+    "mongo_collection": open_mongo_collection,
     "parquet": open_parquet,
     "pickle": open_pickle,
+    "s3_object": open_s3_object,
 }
 
 

@@ -136,13 +136,12 @@ def run_job(
 
 def _write(storage: Storage, value: Any) -> Mark | None:
     staged = storage.stage(value)
-    mark = staged.mark
     try:
         staged.commit()
     except BaseException:
         staged.discard()
         raise
-    return mark
+    return staged.mark
 
 
 def _parts(step: Step, result: Any) -> tuple[Any, ...] | list[Any]:
