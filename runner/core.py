@@ -139,7 +139,7 @@ def forecast(
 def unfinished(config: Config, plan: ExecutionPlan, completed: Collection[str]) -> set[str]:
     """The tasks of a plan that have to run so that all of it has run.
 
-    Those that did not complete; those that did, and whose files are not as they left them; and
+    Those that did not complete; those that did, and whose values are not as they left them; and
     those that did, and whose values in memory are gone and wanted by one of these.
 
     Args:
@@ -154,22 +154,24 @@ def unfinished(config: Config, plan: ExecutionPlan, completed: Collection[str]) 
     left: set[str] = set()
     for job in reversed(plan.jobs):
         task = job.task
-        if task.id not in completed or not _are_as_recorded(task.outputs, instance, rows):
+        nodes = [plan.data_nodes[node] for node in task.outputs]
+        if task.id not in completed or not _are_as_recorded(nodes, instance, rows):
             left.add(task.id)
         if task.id in left:
-            gone = (node for node in task.inputs if instance.places[node].path is None)
+            gone = (node for node in task.inputs if not plan.data_nodes[node].options.lasts)
             left.update(plan.produced[node] for node in gone if node in plan.produced)
     return left
 
 
-def _are_as_recorded(nodes: Iterable[str], instance: Instance, rows: Mapping[str, NodeRow]) -> bool:
-    """Whether the files among data nodes hold what the store says."""
+def _are_as_recorded(
+    nodes: Iterable[DataNodeConfig], instance: Instance, rows: Mapping[str, NodeRow]
+) -> bool:
+    """Whether data nodes hold what the store says, as far as their marks tell."""
     for node in nodes:
-        place = instance.places[node]
-        if place.path is not None:
-            row = rows.get(place.key)
+        if node.options.is_marked:
+            row = rows.get(instance.places[node.id].key)
             known = None if row is None else known_mark(row)
-            mark = instance.storages[node].mark(known)
+            mark = instance.storages[node.id].mark(known)
             if known is None or mark is None or mark.fingerprint != known.fingerprint:
                 return False
     return True
@@ -473,6 +475,7 @@ class DataNode:
         self.id = config.id
         self.key = place.key
         self.path = place.path
+        self._lasts = config.options.lasts
         self._storage = instance.storages.get(config.id)
         self._storage_type = config.storage_type
         self._store = store
@@ -500,7 +503,7 @@ class DataNode:
         """
         with importable(self._application_path):
             (mark,) = write_all([(self._opened(), value)])
-        if self.path is not None:
+        if self._lasts:
             self._store.record_written([_node_row(self.key, "user", mark, time())])
 
     def _opened(self) -> Storage:
@@ -541,7 +544,7 @@ class Submission:
         self.jobs: list[JobEnd] = []
         self._shared = shared
         self._store = shared.store
-        self._files = _files_by_task(work.plan, work.instance)
+        self._lasting = _lasting_by_task(work.plan, work.instance)
         self._begun: float | None = None
         self._took: float | None = None
         self._over = Event()
@@ -551,7 +554,7 @@ class Submission:
         self._written_places = [
             work.instance.places[node_id]
             for node_id in work.plan.produced
-            if node_id in work.instance.files
+            if work.plan.data_nodes[node_id].options.lasts
         ]
         self._watching = [each for each in observers if isinstance(each, Watching)]
         self._resumes = resumes
@@ -717,10 +720,10 @@ class Submission:
             watching.tell(None, self.status)
 
     def _written(self, ended: Sequence[JobEnd]) -> Iterator[NodeRow]:
-        for end in ended if self._files else ():
+        for end in ended if self._lasting else ():
             if end.status is JobStatus.COMPLETED:
                 written = (end.started or 0.0) + (end.seconds or 0.0)
-                for output, key in self._files.get(end.task, ()):
+                for output, key in self._lasting.get(end.task, ()):
                     mark = end.marks[output] if end.marks else None
                     yield _node_row(key, "task", mark, written, self.id, end.task)
 
@@ -788,12 +791,13 @@ def _may_hold_secrets(text: str) -> bool:
     return is_secret_key(text) or "broker_url" in text or "\\" in text
 
 
-def _files_by_task(plan: ExecutionPlan, instance: Instance) -> dict[str, list[tuple[int, str]]]:
-    """The places among its outputs, and the keys, of the files that each task writes."""
+def _lasting_by_task(plan: ExecutionPlan, instance: Instance) -> dict[str, list[tuple[int, str]]]:
+    """The places among its outputs, and the keys, of what each task writes to last."""
     keys: dict[str, list[tuple[int, str]]] = {}
-    for job in plan.jobs if instance.files else ():
+    lasting = {node.id for node in plan.data_nodes.values() if node.options.lasts}
+    for job in plan.jobs if lasting else ():
         for output, node_id in enumerate(job.task.outputs):
-            if node_id in instance.files:
+            if node_id in lasting:
                 key = instance.places[node_id].key
                 keys.setdefault(job.task.id, []).append((output, key))
     return keys

@@ -31,10 +31,14 @@ class StorageOptions:
     Attributes:
         extra: the extra of the distribution that it needs, or an empty string.
         extension: of the file that the runner makes for a node without a path; empty: no file.
+        lasts: whether a value outlives the run that wrote it.
+        is_marked: whether its mark tells one content from another, so that jobs can be skipped.
     """
 
     extra: ClassVar[str] = ""
     extension: ClassVar[str] = ""
+    lasts: ClassVar[bool] = True
+    is_marked: ClassVar[bool] = True
 
 
 @attrs.frozen(kw_only=True, slots=False)
@@ -78,6 +82,9 @@ class InMemoryOptions(StorageOptions):
         copy_mode: how a reader's value is made of the written one: `deepcopy`, `copy` or `assign`
             (not at all); without it, by the type of the value.
     """
+
+    lasts: ClassVar[bool] = False
+    is_marked: ClassVar[bool] = False
 
     copy_mode: str | None = attrs.field(
         default=None, metadata={CHOICES: ("deepcopy", "copy", "assign")}
@@ -185,6 +192,7 @@ class DatabaseOptions(TabularOptions):
     """
 
     extra: ClassVar[str] = "sql"
+    is_marked: ClassVar[bool] = False
 
     db_name: str | None = _required
     db_engine: str | None = attrs.field(
@@ -245,6 +253,7 @@ class MongoOptions(StorageOptions):
     """
 
     extra: ClassVar[str] = "mongo"
+    is_marked: ClassVar[bool] = False
 
     db_name: str | None = _required
     collection_name: str | None = _required
@@ -298,6 +307,8 @@ class GenericOptions(StorageOptions):
         read_fct_args: what `read_fct` is called with.
         write_fct_args: what `write_fct` is called with after the value.
     """
+
+    is_marked: ClassVar[bool] = False
 
     read_fct: FunctionRef | None = None
     write_fct: FunctionRef | None = None

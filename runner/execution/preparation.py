@@ -11,16 +11,15 @@ from typing import Any
 
 from runner.checker.rules.storage import path_key
 from runner.config.model import UNSET, Config, DataNodeConfig
-from runner.config.options import ParquetOptions
+from runner.config.options import FileOptions, ParquetOptions
 from runner.config.references import FunctionRef
-from runner.data.folders import stamp
 from runner.data.storage import Storage
 from runner.data.storages import STORAGES
 from runner.diagnostics import Diagnostic, KeyPath, Related, Severity
 from runner.execution.executors import EXECUTORS
 from runner.execution.instance import Instance
+from runner.execution.skipping import known_mark
 from runner.plan.model import ExecutionPlan
-from runner.store.places import Place
 from runner.store.store import NodeRow, Store
 
 
@@ -76,7 +75,7 @@ def due_defaults(
     for node in plan.data_nodes.values():
         if node.default_data is not UNSET:
             place, digest = instance.places[node.id], _default_digest(node.default_data)
-            if _is_due(known.get(place.key), instance.storages[node.id], place, digest):
+            if _is_due(known.get(place.key), instance.storages[node.id], digest):
                 yield node, digest
 
 
@@ -128,24 +127,30 @@ def _first_rows(
         if mark is not None:
             row = NodeRow(place.key, "default", None, None, time(), digest, mark.stamp)
             yield row._replace(size=mark.size, rows=mark.rows, fingerprint=mark.fingerprint)
-        elif place.path is not None:
+        elif node.options.lasts:
             yield NodeRow(place.key, "default", None, None, time(), digest)
 
 
-def _is_due(row: NodeRow | None, storage: Storage, place: Place, digest: str | None) -> bool:
+def _is_due(row: NodeRow | None, storage: Storage, digest: str | None) -> bool:
     if not storage.exists():
         return True
     if row is None or row.origin != "default":  # a user's own file, a task's, this run's memory
         return False
-    if row.digest == digest or place.path is None:
-        return False
-    return row.stamp == stamp(str(place.path))  # else somebody has made something of it since
+    return row.digest != digest and _is_as_recorded(row, storage)
+
+
+def _is_as_recorded(row: NodeRow, storage: Storage) -> bool:
+    """Whether nobody has made anything else of it since."""
+    mark = storage.mark(known_mark(row))
+    return mark is not None and mark.stamp == row.stamp
 
 
 def _no_value(key: KeyPath, node_id: str, plan: ExecutionPlan) -> Diagnostic:
     message = f"`{node_id}` has no value"
     related = (Related(message=f"`{node_id}` is declared here", key=("DATA_NODE", node_id)),)
-    hint = f"give [DATA_NODE.{node_id}] a `default_data` or a `path`"
+    hint = f"give [DATA_NODE.{node_id}] a `default_data`"
+    if isinstance(plan.data_nodes[node_id].options, FileOptions):
+        hint += " or a `path`"
     if plan.not_selected:
         hint = "select the task that writes it too, for example with --to"
     return Diagnostic(

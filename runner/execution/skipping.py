@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from time import time
-from typing import Final
+from typing import Any, Final
 
 import attrs
 
@@ -184,12 +184,13 @@ class Skipping:
                     why = self._fingerprints.reason(function_of(task))
                     yield _always_run(task, ("function",), f"its code cannot be read: {why}")
                 for name, nodes in (("inputs", task.inputs), ("outputs", task.outputs)):
-                    yield from self._in_memory(task, name, nodes)
+                    yield from self._unmarked(task, name, nodes)
 
-    def _in_memory(self, task: TaskConfig, name: str, nodes: Sequence[str]) -> Iterator[Diagnostic]:
+    def _unmarked(self, task: TaskConfig, name: str, nodes: Sequence[str]) -> Iterator[Diagnostic]:
         for index, node in enumerate(nodes):
-            if self._instance.places[node].path is None:
-                kind = self._plan.data_nodes[node].storage_type
+            config = self._plan.data_nodes[node]
+            if not config.options.is_marked:
+                kind = config.storage_type
                 why = f"nobody can tell whether {kind} data node `{node}` has changed"
                 yield _always_run(task, (name, index), why)
 
@@ -307,8 +308,14 @@ def _of_node(node: DataNodeConfig) -> dict[str, str]:
     settings = {f"{start}.storage_type": node.storage_type, f"{start}.scope": node.scope.value}
     for name, value in vars(node.options).items():
         if value is not None and not is_secret_key(name):
-            settings[f"{start}.{name}"] = json.dumps(value, default=str)
+            settings[f"{start}.{name}"] = json.dumps(_without_secrets(value), default=str)
     return settings
+
+
+def _without_secrets(value: Any) -> Any:
+    if not isinstance(value, Mapping):
+        return value
+    return {key: _without_secrets(value[key]) for key in value if not is_secret_key(str(key))}
 
 
 def known_mark(row: NodeRow) -> Mark | None:

@@ -1,15 +1,118 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+import re
+import subprocess
+import sys
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+import attrs
+import boto3
 import pytest
 
 from runner.config.options import STORAGE_TYPES
 from runner.config.references import FunctionRef
 from runner.data.storage import Opening, Storage
 from runner.data.storages import open_storage
+
+LISTENS: Final = re.compile(r"127\.0\.0\.1:(\d+)")
+MONGO: Final = ("secantus", "--port", "0", "--enable-test-commands", "--storage-path")
+"""No MongoDB, but it talks as one does, over a socket, and keeps documents as one does."""
+
+
+@attrs.frozen
+class Server:
+    """A server in a process of its own.
+
+    Attributes:
+        process: to be killed where a test is about that.
+        port: it listens there, at 127.0.0.1.
+    """
+
+    process: subprocess.Popen[str]
+    port: int
+
+
+@contextmanager
+def serving(*module: str) -> Iterator[Server]:
+    """Start a server by a module of Python; it says where it listens."""
+    environment = {**os.environ, "PYTHONWARNINGS": "ignore", "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(
+        [sys.executable, "-m", *module],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        env=environment,
+    ) as process:
+        assert process.stdout is not None
+        port = next(int(found[1]) for line in process.stdout if (found := LISTENS.search(line)))
+        rest = threading.Thread(target=process.stdout.read)
+        rest.start()
+        try:
+            yield Server(process, port)
+        finally:
+            process.kill()
+            rest.join()
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[str]:
+    """The URL of an S3 server."""
+    with serving("moto.server", "-H", "127.0.0.1", "-p", "0") as server:
+        yield f"http://127.0.0.1:{server.port}"
+
+
+@pytest.fixture(scope="session")
+def mongo_server() -> Iterator[Server]:
+    with serving(*MONGO, ":memory:") as server:
+        yield server
+
+
+@pytest.fixture
+def s3(s3_server: str) -> dict[str, Any]:
+    """The options of an object in a bucket of its own, which is empty."""
+    bucket = f"bucket-{uuid.uuid4().hex}"
+    login = {"aws_access_key_id": "a", "aws_secret_access_key": "s", "region_name": "us-east-1"}
+    client = boto3.client("s3", endpoint_url=s3_server, **login)
+    client.create_bucket(Bucket=bucket)
+    client.close()
+    return {
+        "aws_access_key": "AKIAEXAMPLE",
+        "aws_secret_access_key": "s3cr3t/+key",
+        "aws_s3_bucket_name": bucket,
+        "aws_s3_object_key": "in/x.txt",
+        "aws_s3_client_parameters": {"endpoint_url": s3_server},
+    }
+
+
+@pytest.fixture
+def mongo(mongo_server: Server) -> dict[str, Any]:
+    """The options of a collection in a database of its own, which is empty."""
+    return {
+        "db_name": f"d{uuid.uuid4().hex}",
+        "collection_name": "x",
+        "db_host": "127.0.0.1",
+        "db_port": mongo_server.port,
+    }
+
+
+@pytest.fixture
+def kept() -> dict[str, Any]:
+    """The options of a place of the user's own: a list that two functions know."""
+    place: list[Any] = []
+
+    def read() -> Any:
+        return place[-1]
+
+    return {
+        "read_fct": FunctionRef("m.read", read),
+        "write_fct": FunctionRef("m.write", place.append),
+    }
 
 
 def load(reference: FunctionRef) -> Any:
