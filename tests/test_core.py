@@ -433,8 +433,8 @@ def test_an_input_without_a_value_stops_the_run_before_it_begins(
             'JOB.mode="cluster"', "mode `cluster` does not run in this version", id="mode"
         ),
         pytest.param(
-            'DATA_NODE.output={storage_type="generic",write_fct="builtins.print"}',
-            "storage type `generic` does not run in this version",
+            'DATA_NODE.output={storage_type="parquet"}',
+            "storage type `parquet` does not run in this version",
             id="storage-type",
         ),
     ],
@@ -448,12 +448,12 @@ def test_what_this_version_cannot_do_is_said(load: Load, override: str, message:
 
 
 def test_a_data_node_of_a_type_that_does_not_run(load: Load) -> None:
-    override = 'DATA_NODE.output={storage_type="generic",write_fct="builtins.print"}'
+    override = 'DATA_NODE.output={storage_type="parquet"}'
     with runner.Core(load(TEXT, override)) as core:
         node = core.create_scenario("main").data_nodes["output"]
 
         with pytest.raises(
-            runner.SetupError, match=r"^storage type `generic` does not run in this version$"
+            runner.SetupError, match=r"^storage type `parquet` does not run in this version$"
         ):
             node.read()
 

@@ -22,6 +22,7 @@ RULES: tuple[Callable[[Config], Iterator[Diagnostic]], ...] = (
     dataflow.inputs_written_too,
     dataflow.empty_scenarios,
     dataflow.cycle_scope_without_frequency,
+    storage.missing_functions,
     storage.in_memory_in_cluster,
     storage.shared_files,
     storage.files_in_folders,

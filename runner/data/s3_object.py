@@ -58,7 +58,7 @@ class StagedObject:
 
     def commit(self) -> None:
         with self.storage.refusals(write_failed):
-            answer = self.client.put_object(**self.arguments)
+            answer = _whole(self.client.put_object(**self.arguments))
         kind = self.arguments.get("Metadata", {}).get(_KIND)
         self.mark = _mark(answer, len(self.arguments["Body"]), kind)
         self.client.close()
@@ -101,7 +101,7 @@ class S3Object:
         with self._client(read_failed) as client:
             arguments = self._arguments(client, "GetObject")
             try:
-                found = client.get_object(**arguments)
+                found = _whole(client.get_object(**arguments))
             except client.exceptions.NoSuchKey:
                 raise no_value(self.node, f"no object {self._place}") from None
             content = found["Body"].read()
@@ -191,13 +191,12 @@ class S3Object:
         arguments = self._arguments(client, "GetObject")
         asked = {key: arguments[key] for key in _members(client, "HeadObject") & arguments.keys()}
         try:
-            found: Mapping[str, Any] = client.head_object(**asked)
+            return _whole(client.head_object(**asked))
         except client.exceptions.ClientError as error:
             if _status(error) != 404:
                 raise
             self._refuse_missing_bucket(client)
             return None
-        return found
 
     def _refuse_missing_bucket(self, client: Any) -> None:
         try:
@@ -306,12 +305,15 @@ def _status(error: Any) -> int | None:
     return status
 
 
-def _mark(answer: Mapping[str, Any], size: int, kind: str | None) -> Mark | None:
-    """By what S3 answers; a server that gives no ETag tells nothing."""
-    tag = answer.get("ETag")
-    if not tag:
-        return None
-    stamp = f"{kind or 'text'}:{size}:{tag}"
+def _whole(answer: Mapping[str, Any]) -> Mapping[str, Any]:
+    """An answer that was not cut off among its headers, where HTTP would not notice."""
+    if not answer.get("ETag"):
+        raise ValueError("the answer of the server has no ETag, so it may not be whole")
+    return answer
+
+
+def _mark(answer: Mapping[str, Any], size: int, kind: str | None) -> Mark:
+    stamp = f"{kind or 'text'}:{size}:{answer['ETag']}"
     return Mark(hashlib.blake2b(stamp.encode(), digest_size=16).hexdigest(), stamp, size)
 
 

@@ -361,11 +361,10 @@ def test_nothing_runs(
 
 
 def test_a_storage_that_this_version_has_not(cli: Any, files: Path) -> None:
-    generic = "DATA_NODE.other={storage_type='generic', write_fct='algos.build'}"
-    ended = cli("execute", "-q", "--set", generic)
+    ended = cli("execute", "-q", "--set", "DATA_NODE.other={storage_type='parquet'}")
     assert (ended.code, ended.out) == (4, "")
     assert ended.err.startswith(
-        "error[RUN509]: storage type `generic` does not run in this version\n"
+        "error[RUN509]: storage type `parquet` does not run in this version\n"
     )
 
 

@@ -7,7 +7,7 @@ import sys
 import threading
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -56,7 +56,7 @@ def serving(*module: str) -> Iterator[Server]:
         try:
             yield Server(process, port)
         finally:
-            process.kill()
+            process.terminate()
             rest.join()
 
 
@@ -71,6 +71,12 @@ def s3_server() -> Iterator[str]:
 def mongo_server() -> Iterator[Server]:
     with serving(*MONGO, ":memory:") as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def mongo_serving() -> Callable[..., AbstractContextManager[Server]]:
+    """Starts a MongoDB server of the test's own over a folder, with further options."""
+    return lambda *options: serving(*MONGO, *options)
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ import pytest
 from runner.config.loader import load_config
 from runner.config.model import Config, JobConfig, Mode
 from runner.data.storage import write_all
+from runner.data.storages import STORAGES
 from runner.diagnostics import Diagnostic, Related, Severity
 from runner.errors import JobError
 from runner.execution.importing import UserCodeError, importable
@@ -438,7 +439,7 @@ def test_what_this_version_cannot_do(tmp_path: Path) -> None:
             code="RUN509",
             key=("DATA_NODE", "a", "storage_type"),
             message="storage type `sql_table` does not run in this version",
-            hint="those that do are csv, excel, in_memory, json, parquet, pickle",
+            hint=f"those that do are {', '.join(STORAGES)}",
         ),
     ]
 

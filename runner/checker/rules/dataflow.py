@@ -8,7 +8,7 @@ import attrs
 
 from runner import graph
 from runner.config.model import UNSET, Config, DataNodeConfig, Scope, TaskConfig
-from runner.config.options import FileOptions, GenericOptions, InMemoryOptions
+from runner.config.options import FileOptions, InMemoryOptions
 from runner.diagnostics import Diagnostic, KeyPath, Related, Severity
 
 MOST_SHOWN = 12
@@ -159,14 +159,15 @@ def cycle_scope_without_frequency(config: Config) -> Iterator[Diagnostic]:
 
 
 def has_source(node: DataNodeConfig) -> bool:
-    """Whether a data node may have a value that no task wrote."""
+    """Whether a data node may have a value that no task wrote.
+
+    Of a generic one without `read_fct`, that is what is told: RUN104.
+    """
     if node.default_data is not UNSET:
         return True
     options = node.options
     if isinstance(options, FileOptions):
         return options.user_path is not None
-    if isinstance(options, GenericOptions):
-        return options.read_fct is not None
     return not isinstance(options, InMemoryOptions)
 
 

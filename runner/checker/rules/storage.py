@@ -13,12 +13,13 @@ import attrs
 
 from runner.checker.rules.dataflow import task_groups
 from runner.checker.rules.functions import references
-from runner.config.model import UNSET, Config, DataNodeConfig, Mode
+from runner.config.model import UNSET, Config, DataNodeConfig, Mode, TaskConfig
 from runner.config.options import (
     CsvOptions,
     DatabaseOptions,
     ExcelOptions,
     FileOptions,
+    GenericOptions,
     InMemoryOptions,
     MongoOptions,
     ParquetOptions,
@@ -90,6 +91,29 @@ def missing_packages(config: Config, modules: Modules) -> Iterator[Diagnostic]:
         missing = [need for need in needs if modules.find(need[0]) is None]
         if missing:
             yield _missing(node, missing)
+
+
+def missing_functions(config: Config) -> Iterator[Diagnostic]:
+    """A generic data node has a function for each way in which tasks use it."""
+    nodes = [
+        each for each in config.data_nodes.values() if isinstance(each.options, GenericOptions)
+    ]
+    if not nodes:
+        return
+    tasks = [task for tasks in task_groups(config).values() for task in tasks]
+    incomplete = config.incomplete()
+    for node in nodes:
+        for way, name, verb in (
+            ("inputs", "read_fct", "reads"),
+            ("outputs", "write_fct", "writes"),
+        ):
+            other = "write_fct" if name == "read_fct" else "read_fct"
+            if getattr(node.options, name) or not getattr(node.options, other):
+                continue  # a node without either is told of in any case
+            user = next((task for task in tasks if node.id in getattr(task, way)), None)
+            key = ("DATA_NODE", node.id)
+            if user is not None and (*key, name) not in incomplete:
+                yield _missing_function(node, name, user, way, verb)
 
 
 def in_memory_in_cluster(config: Config) -> Iterator[Diagnostic]:
@@ -207,6 +231,22 @@ def path_key(node: DataNodeConfig) -> KeyPath:
     options = node.options
     assert isinstance(options, FileOptions)
     return ("DATA_NODE", node.id, "path" if options.path is not None else "default_path")
+
+
+def _missing_function(
+    node: DataNodeConfig, name: str, user: TaskConfig, way: str, verb: str
+) -> Diagnostic:
+    place = getattr(user, way).index(node.id)
+    return Diagnostic(
+        code="RUN104",
+        key=("DATA_NODE", node.id),
+        on_key=True,
+        message=f"`[DATA_NODE.{node.id}]` has no `{name}`",
+        hint=f"task `{user.id}` {verb} it",
+        related=(
+            Related(message=f"`{user.id}` {verb} it here", key=("TASK", user.id, way, place)),
+        ),
+    )
 
 
 def _missing_celery(modules: Modules) -> Iterator[Diagnostic]:

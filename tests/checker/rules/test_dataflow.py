@@ -258,7 +258,7 @@ DATABASE = "db_name = 'd'\ndb_engine = 'sqlite'"
             f"storage_type = 'sql_table'\ntable_name = 't'\n{DATABASE}", True, id="database"
         ),
         pytest.param("storage_type = 'generic'\nread_fct = 'm.f'", True, id="generic-reads"),
-        pytest.param("storage_type = 'generic'\nwrite_fct = 'm.f'", False, id="generic-writes"),
+        pytest.param("storage_type = 'generic'\nwrite_fct = 'm.f'", True, id="generic-writes"),
     ],
 )
 def test_has_source(loaded: Callable[[str], Loaded], keys: str, expected: bool) -> None:

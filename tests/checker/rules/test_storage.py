@@ -14,6 +14,7 @@ from runner.checker.rules.storage import (
     foreign_suffixes,
     functions_without_a_name,
     in_memory_in_cluster,
+    missing_functions,
     missing_packages,
     shared_files,
 )
@@ -413,3 +414,44 @@ def test_what_names_one_file_is_one_file(parts: list[str]) -> None:
     task = TaskConfig(id="t", inputs=("a",), outputs=("b",))
     config = Config(data_nodes=nodes, tasks={"t": task}, application_path=Path("/app"))
     assert [each.key[1] for each in shared_files(config)] == ["b"]
+
+
+GENERIC: Final = node("storage_type = 'generic'\nread_fct = 'm.f'\nwrite_fct = 'm.f'")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param(GENERIC + READ, [], id="read"),
+        pytest.param(GENERIC + WRITTEN, [], id="written"),
+        pytest.param(
+            GENERIC.replace("read_fct = 'm.f'", "") + READ,
+            ["DATA_NODE.d: error[RUN104]: `[DATA_NODE.d]` has no `read_fct` (task `t` reads it)"],
+            id="read-without",
+        ),
+        pytest.param(
+            GENERIC.replace("write_fct = 'm.f'", "") + WRITTEN,
+            ["DATA_NODE.d: error[RUN104]: `[DATA_NODE.d]` has no `write_fct` (task `t` writes it)"],
+            id="written-without",
+        ),
+        pytest.param(GENERIC.replace("read_fct = 'm.f'", "") + WRITTEN, [], id="not-read"),
+        pytest.param(GENERIC.replace("write_fct = 'm.f'", "") + READ, [], id="not-written"),
+        pytest.param(
+            GENERIC.replace("read_fct = 'm.f'", "") + READ + "[SCENARIO.s]\ntasks = []\n",
+            [],
+            id="read-in-no-scenario",
+        ),
+        pytest.param(node("storage_type = 'generic'") + READ, [], id="neither-is-told-elsewhere"),
+        pytest.param(
+            GENERIC.replace("read_fct = 'm.f'", "read_fct = 5") + READ, [], id="unread-key"
+        ),
+    ],
+)
+def test_missing_functions(loaded: Callable[[str], Loaded], text: str, expected: list[str]) -> None:
+    assert told(missing_functions(loaded(text).config)) == expected
+
+
+def test_a_missing_function_is_told_with_who_needs_it(loaded: Callable[[str], Loaded]) -> None:
+    config = loaded(GENERIC.replace("read_fct = 'm.f'", "") + READ).config
+    (found,) = missing_functions(config)
+    assert found.related == (Related(message="`t` reads it here", key=("TASK", "t", "inputs", 0)),)
