@@ -243,12 +243,13 @@ class MongoOptions(StorageOptions):
     Attributes:
         db_name: the name of the database.
         collection_name: the collection.
-        custom_document: a class, called once a document with its fields; without it, dicts.
+        custom_document: a class, called once a document with its fields; without it, dicts. Its
+            `decode` and `encode`, where it has them, make it of a document and the other way.
         db_username: who logs in.
         db_password: a secret, so take it from the environment.
         db_host: where the server is.
         db_port: where the server listens.
-        db_driver: of the connection string.
+        db_driver: `srv`, where `db_host` is a name that DNS has the servers of; else none.
         db_extra_args: further parameters of the connection.
     """
 
@@ -276,10 +277,10 @@ class S3Options(StorageOptions):
         aws_s3_bucket_name: the bucket.
         aws_s3_object_key: the object.
         aws_region: the region of the bucket.
-        aws_s3_client_parameters: further arguments of the client.
+        aws_s3_client_parameters: further arguments of the client; its `config` is a table.
         aws_s3_get_object_parameters: further arguments of reading.
         aws_s3_put_object_parameters: further arguments of writing.
-        aws_s3_object_parameters: further arguments of reading and writing.
+        aws_s3_object_parameters: further arguments of reading, of writing, or of both.
     """
 
     extra: ClassVar[str] = "s3"

@@ -91,11 +91,12 @@ def changed_inputs(task: TaskConfig, now: Basis, before: Trace) -> Verdict | Non
 
 
 def changed_outputs(task: TaskConfig, now: Basis, before: Trace) -> Verdict | None:
-    """Of the first output that is not there any more, or that somebody has changed."""
+    """Of the first output that is gone, that somebody has changed, or of which nobody can tell."""
     for node in task.outputs:
         mark = now.outputs.get(node)
         if mark is None:
-            return Verdict(skip=False, reason="output missing:", detail=node)
+            reason = "output missing:" if node in before.outputs else "no fingerprint:"
+            return Verdict(skip=False, reason=reason, detail=node)
         if before.outputs.get(node) != mark.fingerprint:
             return Verdict(skip=False, reason="output changed:", detail=node)
     return None

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
 import sys
 import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -15,6 +16,7 @@ import attrs
 import boto3
 import pytest
 
+import runner
 from runner.config.options import STORAGE_TYPES
 from runner.config.references import FunctionRef
 from runner.data.storage import Opening, Storage
@@ -105,6 +107,58 @@ def mongo(mongo_server: Server) -> dict[str, Any]:
         "db_host": "127.0.0.1",
         "db_port": mongo_server.port,
     }
+
+
+@attrs.frozen
+class Project:
+    """A folder in which `runner` is run, with functions in `steps.py`."""
+
+    folder: Path
+
+    def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        package = Path(runner.__file__).parent.parent
+        return subprocess.run(
+            [sys.executable, "-m", "runner", *arguments],
+            cwd=self.folder,
+            env={
+                **os.environ,
+                "PYTHONPATH": str(package),
+                "HOME": str(self.folder / "home"),  # where nobody has logged in
+                **environment,
+            },
+            capture_output=True,
+            encoding="utf-8",
+            check=False,
+        )
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Callable[[str, str], Project]:
+    """Makes a project of a config and functions."""
+
+    def make(config: str, functions: str) -> Project:
+        (tmp_path / "runner.toml").write_text(config, encoding="utf-8")
+        (tmp_path / "steps.py").write_text(functions, encoding="utf-8")
+        return Project(tmp_path)
+
+    return make
+
+
+@pytest.fixture
+def toml() -> Callable[[Any], str]:
+    """Writes a value as TOML; of a table without its braces, a key a line."""
+
+    def inline(value: Any) -> str:
+        if isinstance(value, Mapping):
+            return "{" + ", ".join(f"{key} = {inline(each)}" for key, each in value.items()) + "}"
+        return json.dumps(value)
+
+    def write(value: Any) -> str:
+        if isinstance(value, Mapping):
+            return "".join(f"{key} = {inline(each)}\n" for key, each in value.items())
+        return inline(value)
+
+    return write
 
 
 @pytest.fixture

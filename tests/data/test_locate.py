@@ -50,6 +50,11 @@ def test_culprit(value: object, path: str) -> None:
     assert culprit(value, pickle.dumps) == (path, LOCK)
 
 
+def test_attributes_are_no_parts_where_they_do_not_count() -> None:
+    value = Plain(LOCK)
+    assert culprit([value], pickle.dumps, attributes=False) == ("result[0]", value)
+
+
 def test_a_part_that_nothing_leads_to_is_the_whole() -> None:
     value = {LOCK}
     assert culprit([value], pickle.dumps) == ("result[0]", value)

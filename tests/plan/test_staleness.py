@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import attrs
 import pytest
 
 from runner.config.model import TaskConfig
@@ -66,6 +67,14 @@ def test_outputs(outputs: dict[str, str | None], told: str | None) -> None:
     verdict = changed_outputs(TASK, basis(outputs=outputs), BEFORE)
 
     assert (verdict and str(verdict)) == told
+
+
+def test_an_output_that_never_had_a_mark_is_not_missing() -> None:
+    before = attrs.evolve(BEFORE, outputs={"c": BEFORE.outputs["c"]})
+
+    verdict = changed_outputs(TASK, basis(outputs={"d": None}), before)
+
+    assert str(verdict) == "no fingerprint: d"
 
 
 @pytest.mark.parametrize(
