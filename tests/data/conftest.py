@@ -116,9 +116,12 @@ class Project:
     folder: Path
 
     def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return self.python("-m", "runner", *arguments, **environment)
+
+    def python(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         package = Path(runner.__file__).parent.parent
         return subprocess.run(
-            [sys.executable, "-m", "runner", *arguments],
+            [sys.executable, *arguments],
             cwd=self.folder,
             env={
                 **os.environ,

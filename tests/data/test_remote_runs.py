@@ -279,3 +279,36 @@ def test_check_tells_what_to_install(whole: Any, package: str, extra: str, node:
         f"error[RUN402]: data node `{node}` needs {package}, which is not installed "
         f"(install it: pip install 'toml-runner[{extra}]')"
     )
+
+
+OBJECTS: Final = """\
+import runner
+
+if __name__ == "__main__":
+    builder = runner.ConfigBuilder()
+    builder.configure_job_executions(mode={mode!r})
+    source = builder.configure_data_node(
+        "source", "generic", read_fct=lambda *numbers: sum(numbers), read_fct_args=[1, 2]
+    )
+    target = builder.configure_data_node(
+        "target",
+        "generic",
+        read_fct=lambda: int(open("kept").read()),
+        write_fct=lambda value, mode: open("kept", mode).write(str(value)),
+        write_fct_args=["w"],
+    )
+    task = builder.configure_task("double", lambda value: 2 * value, source, target)
+    builder.configure_scenario("main", [task])
+    with runner.Core(builder.build()) as core:
+        scenario = core.create_scenario("main")
+        scenario.submit().wait()
+        print(scenario.data_nodes["target"].read())
+"""
+
+
+@MODE
+def test_functions_that_have_no_name(project: Make, mode: str) -> None:
+    made = project("", "")
+    (made.folder / "program.py").write_text(OBJECTS.format(mode=mode), encoding="utf-8")
+    ended = made.python("program.py")
+    assert (ended.stdout, ended.returncode) == ("6\n", 0), ended.stderr
