@@ -52,7 +52,7 @@ def double(counted):
 
 
 def both(text):
-    return text.upper(), text.lower()
+    return text.lower(), text.upper()
 """
 CONFIG: Final = """\
 [DATA_NODE.text]
@@ -132,7 +132,7 @@ storage_type = "s3_object"
 [TASK.both]
 function = "steps.both"
 inputs = ["text"]
-outputs = ["upper", "lower"]
+outputs = ["lower", "upper"]
 """
 
 
@@ -196,7 +196,7 @@ def test_a_default_replaces_another_and_nothing_else(
 
 
 def test_a_refused_output_leaves_the_other(alone: Callable[..., Any]) -> None:
-    """That which S3 may refuse is written first, though it is not the last one staged."""
+    """What S3 may refuse is written before the file is, though it comes after it."""
     assert jobs(alone()) == {"both": "COMPLETED"}
     before = lower(alone().folder)
 
