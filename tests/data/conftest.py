@@ -82,8 +82,17 @@ def mongo_serving() -> Callable[..., AbstractContextManager[Server]]:
 
 
 @pytest.fixture
-def s3(s3_server: str) -> dict[str, Any]:
-    """The options of an object in a bucket of its own, which is empty."""
+def s3(s3_server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """The options of an object in a bucket of its own, which is empty.
+
+    Nothing of whoever runs the tests is used, and no server but ours is asked.
+    """
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, str(tmp_path / "nobody"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     bucket = f"bucket-{uuid.uuid4().hex}"
     login = {"aws_access_key_id": "a", "aws_secret_access_key": "s", "region_name": "us-east-1"}
     client = boto3.client("s3", endpoint_url=s3_server, **login)
