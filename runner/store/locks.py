@@ -11,8 +11,8 @@ import errno
 import functools
 import os
 import sys
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -32,6 +32,8 @@ FOLDER: Final = "locks"
 PAUSE: Final = 0.2
 """Seconds after which a lock is asked for again, where nobody tells that it is free."""
 
+_USER: Final = "user-"
+"""How a lock names who is no run; no run's id has a dash."""
 _SUFFIX: Final = ".lock"
 _files: Final[WeakSet[RunFile]] = WeakSet()
 
@@ -45,8 +47,9 @@ class LockHeldError(SetupError):
 
     def __init__(self, lock: LockRow, others: int, hint: str) -> None:
         more = f" and {others:,} more" if others else ""
-        who = f" (process {lock.pid} of {lock.host})" if lock.pid is not None else ""
-        message = f"run {lock.run}{who} has been writing {_named(lock.key)}{more}"
+        who = f"run {lock.run}" if _is_run(lock.run) else "a user"
+        process = f" (process {lock.pid} of {lock.host})" if lock.pid is not None else ""
+        message = f"{who}{process} has been writing {_named(lock.key)}{more}"
         super().__init__(f"{message} since {_clock(lock.since)}", code="RUN507", hint=hint)
         self.lock = lock
 
@@ -92,6 +95,20 @@ def acquire(store: Store, keys: Iterable[str], run: str, *, wait: float = 0.0) -
         file.close()
         raise
     return Locks(store, file, taken_over)
+
+
+@contextmanager
+def locked(store: Store, keys: Iterable[str], *, wait: float = 0.0) -> Iterator[None]:
+    """Let nobody else write data nodes as long as the block lasts, where no run does.
+
+    Raises:
+        LockHeldError, SetupError: as `acquire`.
+    """
+    locks = acquire(store, keys, f"{_USER}{os.urandom(8).hex()}", wait=wait)
+    try:
+        yield
+    finally:
+        locks.release()
 
 
 def keys_of(places: Iterable[Place]) -> list[str]:
@@ -223,9 +240,10 @@ def _is_freed(descriptor: int, seconds: float) -> bool:
 
 
 def _remove_stale(store: Store, run: str) -> None:
-    """Remove the files of runs that were killed."""
+    """Remove the files of runs that were killed, and of users' commands that were."""
     folder = store.folder / FOLDER
     stale = {path.stem: path for path in folder.glob(f"*{_SUFFIX}") if path.stem != run}
+    stale = {name: path for name, path in stale.items() if _is_run(name) or _is_free(path)}
     if stale:
         for each in store.runs(status=RUNNING):
             if each.id in stale and not is_gone(each.id, each.process, store.folder):
@@ -269,9 +287,13 @@ def _hint(lock: LockRow, folder: Path, *, has_waited: bool) -> str:
             f"look on {lock.host} whether it still runs: if not, remove "
             f"{_path(folder / FOLDER, lock.run)}; if so, wait for it: --wait-lock 60s"
         )
-    if has_waited:
+    if has_waited and _is_run(lock.run):
         return f"wait longer for it, or stop it: runner cancel {lock.run}"
     return "wait for it: --wait-lock 60s"
+
+
+def _is_run(holder: str) -> bool:
+    return not holder.startswith(_USER)
 
 
 def _named(key: str) -> str:

@@ -168,8 +168,15 @@ class NodeRow(NamedTuple):
     fingerprint: str | None = None
 
 
+RESET: Final = "reset"
+"""The origin of a version that is none: the value was removed."""
+
+
 class VersionRow(NamedTuple):
-    """A value that a data node has or had; the attributes are those of `NodeRow`."""
+    """A value that a data node has or had; the attributes are those of `NodeRow`.
+
+    One of the origin `RESET` says that the value before was removed.
+    """
 
     key: str
     run: str | None
@@ -420,6 +427,18 @@ class Store:
         with self._transaction() as connection:
             _put(connection, list(written))
 
+    def forget(self, key: str, now: float) -> None:
+        """Record that the value of a data node was removed; what it was stays in its history.
+
+        Args:
+            key: of its place.
+            now: seconds since 1970, UTC.
+        """
+        with self._transaction() as connection:
+            connection.execute("DELETE FROM data_nodes WHERE key = ?", (key,))
+            query = "INSERT INTO versions (key, origin, written) VALUES (?, ?, ?)"
+            connection.execute(query, (key, RESET, now))
+
     def end_run(self, run: str, status: str, seconds: float) -> None:
         """Record that a run has ended; it has no locks any more."""
         with self._transaction() as connection:
@@ -451,9 +470,15 @@ class Store:
         """Where every present value comes from, by key."""
         return {row[0]: NodeRow._make(row) for row in self._rows(_SELECT_NODES)}
 
-    def versions(self, key: str) -> list[VersionRow]:
-        """What a data node has held, the latest first."""
-        rows = self._rows(f"{_SELECT_VERSIONS} WHERE key = ? ORDER BY rowid DESC", key)
+    def data_node(self, key: str) -> NodeRow | None:
+        """Where the present value of a data node comes from; None: nobody has recorded any."""
+        rows = self._rows(f"{_SELECT_NODES} WHERE key = ?", key)
+        return NodeRow._make(rows[0]) if rows else None
+
+    def versions(self, key: str, limit: int | None = None) -> list[VersionRow]:
+        """What a data node has held, the latest first; so many of them, None: all."""
+        query = f"{_SELECT_VERSIONS} WHERE key = ? ORDER BY rowid DESC LIMIT ?"
+        rows = self._rows(query, key, -1 if limit is None else limit)
         return list(map(VersionRow._make, rows))
 
     def traces(self, owner: str) -> dict[str, TraceRow]:
@@ -509,6 +534,11 @@ class Store:
         """The jobs of a run that have ended, in the order in which they were recorded."""
         query = f"{_SELECT_JOBS} WHERE run = ? ORDER BY rowid"
         return [JobRow(*row) for row in self._rows(query, run)]
+
+    def names(self, config: str) -> list[str]:
+        """The names of the scenarios of a config, in the order in which they were made."""
+        query = "SELECT name FROM scenarios WHERE config = ? ORDER BY created, name"
+        return [row[0] for row in self._rows(query, config)]
 
     def created(self, scenario: str) -> datetime | None:
         """When a scenario was made; None: there is none of that name."""

@@ -16,7 +16,16 @@ from typing import IO, Any, Final
 import pytest
 
 from runner.errors import SetupError
-from runner.store.locks import FOLDER, LockHeldError, Locks, RunFile, acquire, is_gone, keys_of
+from runner.store.locks import (
+    FOLDER,
+    LockHeldError,
+    Locks,
+    RunFile,
+    acquire,
+    is_gone,
+    keys_of,
+    locked,
+)
 from runner.store.places import Place
 from runner.store.processes import Process, this_process
 from runner.store.store import Store
@@ -181,6 +190,45 @@ def test_what_is_released_can_be_had(folder: Path, store: Store, begin: Callable
 
     assert list((folder / FOLDER).iterdir()) == []
     assert acquire(store, KEYS, begin()).taken_over == ()
+
+
+@pytest.mark.parametrize("wait", [0.0, 0.001], ids=["at-once", "in-vain"])
+def test_a_user_keeps_others_out_without_a_run(
+    folder: Path, store: Store, begin: Callable[[], str], wait: float
+) -> None:
+    with locked(store, KEYS):
+        acquire(store, ["global/other"], begin()).release()  # which leaves the user's file alone
+        with pytest.raises(LockHeldError, match="writing") as caught:
+            acquire(store, KEYS, begin(), wait=wait)
+
+    who = f"a user (process {os.getpid()} of <host>)"
+    assert said(caught.value) == (
+        f"{who} has been writing `model` and 1 more since <clock>",
+        "wait for it: --wait-lock 60s",
+    )
+    assert list((folder / FOLDER).iterdir()) == []
+    acquire(store, KEYS, begin()).release()
+
+
+def test_a_run_keeps_a_user_out(store: Store, begin: Callable[[], str]) -> None:
+    acquire(store, KEYS, begin())
+
+    with (
+        pytest.raises(LockHeldError, match=r"^run .* has been writing `limits`"),
+        locked(store, ["global/limits"]),
+    ):
+        pytest.fail("both write")
+
+
+def test_the_file_of_a_user_that_was_killed_is_removed(
+    folder: Path, store: Store, begin: Callable[[], str]
+) -> None:
+    (folder / FOLDER).mkdir()
+    (folder / FOLDER / "user-00c0ffee.lock").touch()
+
+    acquire(store, KEYS, begin()).release()
+
+    assert list((folder / FOLDER).iterdir()) == []
 
 
 def test_who_is_refused_leaves_nothing(

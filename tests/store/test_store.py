@@ -18,6 +18,7 @@ from runner.errors import SetupError, UsageError
 from runner.store.database import FILE_NAME, VERSION, _use_wal
 from runner.store.processes import this_process
 from runner.store.store import (
+    RESET,
     About,
     JobRow,
     Locking,
@@ -284,6 +285,34 @@ def test_all_that_a_data_node_has_held_is_known(store: Store) -> None:
     assert store.versions("c") == []
 
 
+def test_the_latest_that_a_data_node_has_held(store: Store) -> None:
+    store.record_written(NodeRow("a", "user", None, None, float(each)) for each in range(3))
+
+    assert [each.written for each in store.versions("a", 2)] == [2.0, 1.0]
+
+
+def test_one_data_node(store: Store) -> None:
+    row = NodeRow("a", "user", None, None, 1.0)
+    store.record_written([row])
+
+    assert store.data_node("a") == row
+    assert store.data_node("b") is None
+
+
+def test_what_was_removed_stays_in_the_history(store: Store) -> None:
+    store.record_written(
+        [NodeRow("a", "user", None, None, 1.0), NodeRow("b", "user", None, None, 1.0)]
+    )
+
+    store.forget("a", 2.0)
+
+    assert list(store.data_nodes()) == ["b"]
+    assert store.versions("a") == [
+        VersionRow("a", None, None, RESET, 2.0),
+        VersionRow("a", None, None, "user", 1.0),
+    ]
+
+
 def test_a_run_knows_what_it_was_begun_with(store: Store) -> None:
     about = About(
         config='{"jobs": []}',
@@ -538,6 +567,14 @@ def test_a_scenario_is_made_once(store: Store) -> None:
     assert made == found
     assert (made.name, made.config, made.created) == ("may", "monthly", NOW)
     assert made.created.utcoffset() == timedelta(hours=2)
+
+
+def test_the_names_of_a_config(store: Store) -> None:
+    for name, config in (("may", "monthly"), ("w19", "weekly"), ("june", "monthly")):
+        store.scenario(name, config, datetime.now(UTC))
+
+    assert store.names("monthly") == ["may", "june"]
+    assert store.names("daily") == []
 
 
 def test_a_name_is_of_one_config(store: Store) -> None:
