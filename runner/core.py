@@ -12,6 +12,7 @@ from collections.abc import (
     MutableMapping,
     Sequence,
 )
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from functools import cached_property, partial
 from itertools import count
@@ -29,19 +30,25 @@ from runner.checker.rules.settings import plain_secrets
 from runner.checker.severity import judge
 from runner.config.model import Config, DataNodeConfig, Durability, Mode, SectionRef
 from runner.config.pauses import collector_paused
+from runner.config.references import FunctionRef
 from runner.config.values import is_secret_key
-from runner.data.storage import Mark, Storage, write_all
+from runner.data.exchange import stage_from, write_to
+from runner.data.storage import Mark, Opening, Staged, Storage
 from runner.diagnostics import Diagnostic, has_errors
-from runner.errors import ConfigError, SetupError
+from runner.errors import ConfigError, SetupError, UsageError
 from runner.execution.circumstances import commit_of, environment, own_command_line
+from runner.execution.comparing import Comparison, compare
 from runner.execution.engine import Engine
 from runner.execution.executor import Executor, Work
 from runner.execution.executors import workers_of
 from runner.execution.failures import Failure
+from runner.execution.holdings import Holding, holdings_of
 from runner.execution.importing import importable
 from runner.execution.instance import (
     Instance,
     open_instance,
+    opened,
+    opening_of,
     remove_leftovers,
     storage_folder,
 )
@@ -66,10 +73,11 @@ from runner.plan.compiler import compile_plan, find_scenario
 from runner.plan.model import ExecutionPlan
 from runner.plan.recipe import digest_of, recipe_of
 from runner.plan.staleness import Verdict
-from runner.store.database import FILE_NAME
-from runner.store.locks import Locks, acquire, keys_of
+from runner.store.database import is_there
+from runner.store.locks import Locks, acquire, keys_of, locked
 from runner.store.places import check_name
-from runner.store.store import About, JobRow, NodeRow, Store, TraceRow
+from runner.store.store import About, JobRow, NodeRow, Store, TraceRow, VersionRow
+from runner.suggestions import did_you_mean
 
 ENDED_SUBMISSION: Final = frozenset(
     {SubmissionStatus.COMPLETED, SubmissionStatus.FAILED, SubmissionStatus.CANCELED}
@@ -111,7 +119,7 @@ def forecast(
     code = Fingerprints(modules_of(config), config.application_path)
     forced = (ALL,) if force is True else force or ()
     folder = storage_folder(config)
-    if not (folder / FILE_NAME).is_file():
+    if not is_there(folder):
         instance = _instance(config, plan, datetime.now().astimezone(), {})
         skipping = Skipping(plan, instance, Past(), code, force=forced)
         warnings = tuple(skipping.without_fingerprint())
@@ -221,6 +229,13 @@ class _Shared:
             self._store = Store.open(storage_folder(self.config), durable=durable)
         return self._store
 
+    @property
+    def past(self) -> Store | None:
+        """The store, if there is one: to look back makes none."""
+        if self._store is None and not is_there(storage_folder(self.config)):
+            return None
+        return self.store
+
     def close(self) -> None:
         for submission in list(self.submissions):
             submission.cancel()
@@ -302,14 +317,62 @@ class Core:
             UsageError: there is no such scenario config, or the name is another's.
             SetupError: the storage folder cannot be used.
         """
-        config_id = config.id if isinstance(config, SectionRef) else config
+        plan = self._plan(config, name)
+        row = self._shared.store.scenario(plan.name, plan.scenario, datetime.now().astimezone())
+        return self._scenario(plan, row.created)
+
+    def get_scenario(self, config: str | SectionRef, name: str | None = None) -> Scenario:
+        """The scenario of that name, to look at; nothing is made.
+
+        Args:
+            config: id of a scenario config.
+            name: None: the id itself, of which nothing need have been run yet.
+
+        Raises:
+            UsageError: there is no such scenario config, or no scenario of that name.
+            SetupError: the storage folder cannot be used.
+        """
+        plan = self._plan(config, name)
+        names = self.scenario_names(config)
+        if name is not None and name not in names:
+            hint = did_you_mean(name, names) or f"runner execute --name {name} makes it"
+            raise UsageError(f"`{plan.scenario}` has no scenario `{plan.name}`", hint=hint)
+        store = self._shared.past
+        created = None if store is None else store.created(plan.name)
+        return self._scenario(plan, created or datetime.now().astimezone())
+
+    def scenario_names(self, config: str | SectionRef) -> list[str]:
+        """The names of the scenarios that were made of a config, the oldest first."""
+        store = self._shared.past
+        return [] if store is None else store.names(_id_of(config))
+
+    def compare(self, *scenarios: Scenario) -> list[Comparison]:
+        """What the comparators of a config say of scenarios: each is called with their values.
+
+        Args:
+            scenarios: of one config, at least two, in the order of the comparators' arguments.
+
+        Raises:
+            UsageError: they cannot be compared.
+        """
+        configs = dict.fromkeys(each.config for each in scenarios)
+        if len(scenarios) < 2:
+            raise UsageError("a comparison takes two scenarios, or more")
+        if len(configs) > 1:
+            raise UsageError(f"these are scenarios of {' and '.join(configs)}, not of one config")
+        comparators = _comparators(self.config, scenarios[0])
+        with importable(self.config.application_path):
+            return list(compare(comparators, [each.instance for each in scenarios]))
+
+    def _plan(self, config: str | SectionRef, name: str | None) -> ExecutionPlan:
+        config_id = _id_of(config)
         find_scenario(self.config, config_id)
         name = check_name(config_id if name is None else name)
         plan = compile_plan(self.config, config_id, name=name)
-        if plan.mode is not self.mode:
-            plan = attrs.evolve(plan, mode=self.mode)
-        row = self._shared.store.scenario(plan.name, config_id, datetime.now().astimezone())
-        instance = _instance(self.config, plan, row.created, self._shared.memory)
+        return plan if plan.mode is self.mode else attrs.evolve(plan, mode=self.mode)
+
+    def _scenario(self, plan: ExecutionPlan, created: datetime) -> Scenario:
+        instance = _instance(self.config, plan, created, self._shared.memory)
         return Scenario(self._shared, plan, instance)
 
     def close(self) -> None:
@@ -339,19 +402,27 @@ class Scenario:
 
     Attributes:
         name: what it is found by.
+        config: the id of its config.
+        plan: what all its tasks are.
+        instance: its data nodes, opened.
         data_nodes: by id.
     """
 
     def __init__(self, shared: _Shared, plan: ExecutionPlan, instance: Instance) -> None:
         self._shared = shared
-        self._plan = plan
-        self._instance = instance
+        self.plan = plan
+        self.instance = instance
         self.name = instance.name
-        store, application_path = shared.store, shared.config.application_path
+        self.config = plan.scenario
         self.data_nodes: Mapping[str, DataNode] = {
-            node_id: DataNode(node, instance, store, application_path)
-            for node_id, node in plan.data_nodes.items()
+            node_id: DataNode(node, instance, shared) for node_id, node in plan.data_nodes.items()
         }
+
+    def holdings(self) -> list[Holding]:
+        """What its data nodes hold, and who wrote it; no value is read."""
+        store = self._shared.past
+        rows = {} if store is None else store.data_nodes()
+        return list(holdings_of(self.plan.data_nodes.values(), self.instance, rows))
 
     def submit(
         self,
@@ -422,8 +493,8 @@ class Scenario:
         Raises:
             ConfigError, SetupError: as `submit`.
         """
-        shared, instance = self._shared, self._instance
-        plan = plan or self._plan
+        shared, instance = self._shared, self.instance
+        plan = plan or self.plan
         _refuse_unbuilt(shared.config, plan)
         work = Work(
             number=next(shared.numbers),
@@ -466,25 +537,24 @@ class DataNode:
         id: as in the config.
         key: names it in the storage folder.
         path: its file, if it is one.
+        lasts: whether its value outlives a run.
     """
 
-    def __init__(
-        self, config: DataNodeConfig, instance: Instance, store: Store, application_path: Path
-    ) -> None:
+    def __init__(self, config: DataNodeConfig, instance: Instance, shared: _Shared) -> None:
         place = instance.places[config.id]
         self.id = config.id
         self.key = place.key
         self.path = place.path
-        self._lasts = config.options.lasts
-        self._storage = instance.storages.get(config.id)
-        self._storage_type = config.storage_type
-        self._store = store
-        self._application_path = application_path
+        self.lasts = config.options.lasts
+        self._config = config
+        self._place = place
+        self._instance = instance
+        self._shared = shared
 
     @property
     def is_written(self) -> bool:
         """Whether there is a value to read."""
-        return self._opened().exists()
+        return self._storage().exists()
 
     def read(self) -> Any:
         """The value, a copy of your own.
@@ -492,25 +562,126 @@ class DataNode:
         Raises:
             JobError: there is none, or it cannot be read.
         """
-        with importable(self._application_path):
-            return self._opened().read()
+        with self._importable():
+            return self._storage().read()
 
-    def write(self, value: Any) -> None:
+    def write(self, value: Any, *, wait_lock: float = 0.0) -> None:
         """Give it a value, which no default replaces.
+
+        Args:
+            value: it.
+            wait_lock: seconds to wait where a run writes it.
 
         Raises:
             JobError: it cannot be written; the old value stays.
+            SetupError: a run writes it; the old value stays.
         """
-        with importable(self._application_path):
-            (mark,) = write_all([(self._opened(), value)])
-        if self._lasts:
-            self._store.record_written([_node_row(self.key, "user", mark, time())])
+        self._commit(lambda: self._storage().stage(value), wait_lock)
 
-    def _opened(self) -> Storage:
-        if self._storage is None:
-            message = f"storage type `{self._storage_type}` does not run in this version"
-            raise SetupError(message, code="RUN509")
-        return self._storage
+    def export_file(self, file: str | Path) -> None:
+        """Write the value to a file, in the format that its suffix tells.
+
+        Raises:
+            JobError: there is no value, it cannot be read, or does not go into such a file.
+            UsageError: the suffix tells no format.
+        """
+        with self._importable():
+            self._storage()
+            write_to(Path(file).absolute(), self._opening(), self._config.storage_type)
+
+    def import_file(self, file: str | Path, *, wait_lock: float = 0.0) -> None:
+        """Give it what a file holds, in its own format or in the one that the suffix tells.
+
+        Args:
+            file: the file.
+            wait_lock: as of `write`.
+
+        Raises:
+            JobError: the file cannot be read, or the value not be written; the old one stays.
+            UsageError: there is no such file, or it is of a format that does not fit.
+            SetupError: as of `write`.
+        """
+        path = Path(file).absolute()
+        self._storage()
+        opening = self._opening()
+        self._commit(lambda: stage_from(path, opening, self._config.storage_type), wait_lock)
+
+    def reset(self, *, even_own: bool = False, wait_lock: float = 0.0) -> bool:
+        """Remove the value, so that the next run writes the default; whether there was one.
+
+        Args:
+            even_own: whether also where it is not in the storage folder: a file of your own, a
+                table of a database.
+            wait_lock: as of `write`.
+
+        Raises:
+            JobError: it cannot be removed.
+            UsageError: it is your own.
+            SetupError: as of `write`.
+        """
+        storage = self._storage()
+        if not self.lasts:
+            existed = storage.exists()
+            storage.delete()
+            return existed
+        store = self._shared.store
+        with self._importable(), self._locked(wait_lock):
+            existed = storage.exists()
+            if existed and not even_own:
+                self._refuse_own()
+            if existed:
+                storage.delete()
+            if existed or store.data_node(self.key) is not None:
+                store.forget(self.key, time())
+        return existed
+
+    def holding(self) -> Holding:
+        """What it holds, and who wrote it; the value is not read."""
+        store = self._shared.past
+        rows = {} if store is None else store.data_nodes()
+        return next(holdings_of([self._config], self._instance, rows))
+
+    def edits(self, limit: int | None = None) -> list[VersionRow]:
+        """What it has held, the latest first; so many of them, None: all."""
+        store = self._shared.past
+        return [] if store is None else store.versions(self.key, limit)
+
+    def _commit(self, stage: Callable[[], Staged], wait_lock: float) -> None:
+        with self._importable():
+            staged = stage()
+            mark = staged.mark
+            try:
+                with self._locked(wait_lock):
+                    staged.commit()
+                    if self.lasts:
+                        row = _node_row(self.key, "user", mark, time())
+                        self._shared.store.record_written([row])
+            except BaseException:
+                staged.discard()
+                raise
+
+    def _locked(self, wait: float) -> AbstractContextManager[None]:
+        if not self.lasts:
+            return nullcontext()
+        return locked(self._shared.store, keys_of([self._place]), wait=wait)
+
+    def _importable(self) -> AbstractContextManager[None]:
+        return importable(self._shared.config.application_path)
+
+    def _storage(self) -> Storage:
+        return opened(self._config, self._instance)
+
+    def _opening(self) -> Opening:
+        shared = self._shared
+        return opening_of(self._config, self._place, shared.config.core, shared.memory)
+
+    def _refuse_own(self) -> None:
+        """Go on only where what would be removed is in a place that runner has made."""
+        path = self._place.path
+        if path is None or self._place.is_users:
+            where = "outside of the storage folder" if path is None else f"in your own file {path}"
+            hint = "--yes removes it all the same; in Python, even_own=True"
+            raise UsageError(f"data node `{self.id}` is kept {where}", hint=hint)
 
     def __repr__(self) -> str:
         return f"<DataNode {self.key}>"
@@ -753,6 +924,28 @@ class Watching:
             self._on_change(self.submission, task, status)
         except Exception:  # noqa: BLE001 - the user's function raises anything, and the run goes on
             traceback.print_exc()
+
+
+def _id_of(config: str | SectionRef) -> str:
+    return config.id if isinstance(config, SectionRef) else config
+
+
+def _comparators(config: Config, scenario: Scenario) -> Mapping[str, Sequence[FunctionRef]]:
+    """The comparators of a scenario.
+
+    Raises:
+        UsageError: it has none, or one is for a data node that is not its own.
+    """
+    found = find_scenario(config, scenario.config).comparators
+    if not found:
+        hint = f'write some: [SCENARIO.{scenario.config}.comparators] output = "module.function"'
+        raise UsageError(f"scenario `{scenario.config}` has no comparators", hint=hint)
+    for node_id in found:
+        if node_id not in scenario.data_nodes:
+            hint = f"write it into `additional_data_nodes` of [SCENARIO.{scenario.config}]"
+            message = f"data node `{node_id}`, which has comparators, is none of the scenario's"
+            raise UsageError(message, hint=hint)
+    return found
 
 
 def refuse_errors(diagnostics: Iterable[Diagnostic]) -> None:

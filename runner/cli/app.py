@@ -21,6 +21,8 @@ COMMANDS: Final[Mapping[str, str]] = {
     "runs": "Show what has run, and remove old runs.",
     "logs": "Show what the jobs of a run printed.",
     "cancel": "Stop a run or a job from another terminal.",
+    "data": "Show, read and write the data nodes of a scenario.",
+    "compare": "Run comparators over instances of a scenario.",
     "config": "Show or export the resolved config.",
     "schema": "Write the JSON Schema that editors complete and judge by.",
     "init": "Make a small project that runs.",

@@ -14,6 +14,7 @@ import click
 
 from runner.cli.ahead import Ahead, started_ahead
 from runner.cli.documents import Events, runs_document
+from runner.cli.failed import show_failure, show_note
 from runner.cli.loading import Checked, load_and_check, refuse_errors
 from runner.cli.options import (
     Common,
@@ -23,6 +24,7 @@ from runner.cli.options import (
     force_option,
     scenario_options,
     selection_options,
+    wait_lock_option,
     workers_option,
 )
 from runner.cli.output import Streaming
@@ -35,7 +37,7 @@ from runner.config.model import Mode
 from runner.core import Core, Submission
 from runner.errors import ExitCode, RunnerError, UsageError
 from runner.execution.executors.development import DevelopmentExecutor
-from runner.execution.failures import Failure, import_failure, is_our_frame
+from runner.execution.failures import import_failure, is_our_frame
 from runner.execution.importing import UserCodeError
 from runner.execution.jobs import Observer
 from runner.execution.lifecycle import DONE, JobStatus, SubmissionStatus
@@ -82,12 +84,7 @@ _RUNNING: Final = (
         show_default=True,
         help="Whose output is shown: under failures its end; of all jobs, as it comes.",
     ),
-    click.option(
-        "--wait-lock",
-        type=Duration(),
-        metavar="TIME",
-        help="Wait so long where another run writes the same data nodes: 60s.",
-    ),
+    wait_lock_option,
     click.option("--fail-fast", is_flag=True, help="Start no job after one has failed."),
     click.option(
         "--format",
@@ -288,7 +285,8 @@ def _prepared(
         failure = error.failure
         if manner.full_traceback and error.__cause__ is not None:
             failure = import_failure(error.__cause__, failure.code, full=True)
-        _show_failure(failure, f"{error}", painter(sys.stderr, common.color), manner)
+        paint = painter(sys.stderr, common.color)
+        show_failure(failure, f"{error}", paint, full=manner.full_traceback)
         print(file=sys.stderr)
         raise _Told(error, plan.name) from None
     except RunnerError as error:
@@ -312,15 +310,15 @@ def _tell(
     for job in submission.jobs:
         if job.status is JobStatus.FAILED and job.failure is not None:
             head = f"task `{job.task}` failed: {said(job.failure)}"
-            _show_failure(job.failure, head, paint, manner)
+            show_failure(job.failure, head, paint, full=manner.full_traceback)
             if job.output is not None and manner.logs == "failed":
                 _show_output(core.logs, job.output, paint)
             if job.output is not None:
-                _show_note("log", f"runner logs {submission.id} {job.task}", paint)
+                show_note("log", f"runner logs {submission.id} {job.task}", paint)
     if submission.status is not SubmissionStatus.COMPLETED and not common.quiet:
         done = sum(job.status in DONE for job in submission.jobs)
         again = f"{done:,} of {count(len(submission.plan.jobs), 'job')} need not run again"
-        _show_note("resume", f"runner resume {submission.id}  ({again})", paint)
+        show_note("resume", f"runner resume {submission.id}  ({again})", paint)
         print(file=sys.stderr)
     paint = painter(answer, common.color)
     words = {SubmissionStatus.COMPLETED: "completed", SubmissionStatus.FAILED: "failed"}
@@ -340,45 +338,14 @@ def _counts(submission: Submission) -> list[str]:
     ]
 
 
-def _show_failure(failure: Failure, head: str, paint: Paint, manner: Manner) -> None:
-    label = paint(f"error[{failure.code}]", fg="red", bold=True)
-    print(f"\n{label}: {paint(clean(head), bold=True)}", file=sys.stderr)
-    bar = paint("|", fg="blue")
-    if failure.file:
-        gutter = " " * len(str(failure.line))
-        place = f"{_near(failure.file)}:{failure.line} in {failure.function}"
-        print(f"{gutter}{paint('-->', fg='blue')} {place}", file=sys.stderr)
-        if failure.source:
-            print(f"{gutter} {bar}", file=sys.stderr)
-            number = paint(str(failure.line), fg="blue")
-            print(f"{number} {bar}     {clean(failure.source)}", file=sys.stderr)
-            print(f"{gutter} {bar}", file=sys.stderr)
-    if failure.traceback and (manner.full_traceback or failure.traceback.count("  File ") > 1):
-        print(clean(failure.traceback.rstrip()), file=sys.stderr)
-    if failure.hint:
-        _show_note("help", failure.hint, paint)
-
-
 def _show_output(logs: Path, output: Output, paint: Paint) -> None:
     """The end of what a job printed."""
     lines = last_lines(logs, output.file, output.start, output.end, MOST_LINES)
-    _show_note("output", f"the last {MOST_LINES} lines" if len(lines) == MOST_LINES else "", paint)
+    show_note("output", f"the last {MOST_LINES} lines" if len(lines) == MOST_LINES else "", paint)
     for line in lines:
         if not is_our_frame(line):
             text = f"  {paint('|', fg='blue')} {clean(line[:MOST_CHARACTERS])}"
             print(text.rstrip(), file=sys.stderr)
-
-
-def _show_note(word: str, text: str, paint: Paint) -> None:
-    print(f"  {paint('=', fg='blue')} {word}: {clean(text)}".rstrip(), file=sys.stderr)
-
-
-def _near(file: str) -> str:
-    """A path as the reader would write it here."""
-    try:
-        return str(Path(file).relative_to(Path.cwd()))
-    except ValueError:
-        return file
 
 
 def _debug(error: BaseException) -> None:

@@ -14,7 +14,7 @@ import attrs
 
 from runner.cli.options import Common, common_options, global_options
 from runner.errors import ConfigError, UsageError
-from runner.store.database import FILE_NAME
+from runner.store.database import is_there
 from runner.store.store import NoRunError, RunRow, Store
 from runner.suggestions import did_you_mean
 
@@ -156,7 +156,7 @@ def _nearest() -> Iterator[Path]:
 
 @contextmanager
 def _opened(folder: Path) -> Iterator[Store]:
-    if _is_missing(folder / FILE_NAME):  # to look back makes nothing
+    if not is_there(folder):  # to look back makes nothing
         raise NoRunError
     with Store.open_to_read(folder) as store:
         yield store
@@ -172,13 +172,3 @@ def _refuse_undecided(loaded: Loaded, common: Common) -> None:
         located = [places.located(each) for each in wrong]
         show_diagnostics(located, file_source(loaded.document.text), color=common.color)
         raise ConfigError("the config does not say where the storage folder is")
-
-
-def _is_missing(path: Path) -> bool:
-    try:
-        path.stat()
-    except (FileNotFoundError, NotADirectoryError):
-        return True
-    except OSError:  # whatever it is, who opens it will tell
-        return False
-    return False

@@ -127,6 +127,17 @@ _SCENARIOS: tuple[Option, ...] = (
 )  # fmt: skip
 
 
+_INSTANCE: tuple[Option, ...] = (
+    click.option("-s", "--scenario", metavar="ID", help="Which one, of several."),
+    click.option("--name", metavar="NAME", help="Of the scenario; default: its id."),
+)  # fmt: skip
+
+wait_lock_option: Option = click.option(
+    "--wait-lock", type=Duration(), metavar="TIME",
+    help="Wait so long where another run writes the same data nodes: 60s.",
+)  # fmt: skip
+
+
 workers_option: Option = click.option(
     "-j", "--workers", type=Workers(), metavar="N",
     help="How many jobs run at once, in standalone mode; auto: as many as there are cores.",
@@ -183,6 +194,11 @@ def _common(files: tuple[str, ...], before: Mapping[str, Any], after: Mapping[st
 def scenario_options(function: Callable[..., int]) -> Callable[..., int]:
     """Add `-s`, `--all`, `--name` and `--mode`."""
     return _added(function, _SCENARIOS)
+
+
+def instance_options(function: Callable[..., int]) -> Callable[..., int]:
+    """Add `-s` and `--name`, of one scenario."""
+    return _added(function, _INSTANCE)
 
 
 def selection_options(function: Callable[..., int]) -> Callable[..., int]:

@@ -14,9 +14,10 @@ from typing import Any, Final
 
 import click
 
+from runner.cli.columns import table
 from runner.cli.history import INTERRUPTED, config_options, opened_store, status_of
 from runner.cli.options import Common, OneOf
-from runner.cli.style import Paint, clean, count, duration, painter, width
+from runner.cli.style import Paint, ago, clean, count, duration, painter
 from runner.errors import ExitCode, UsageError
 from runner.store.store import About, JobRow, NoRunError, Prunable, RunRow, Store
 
@@ -33,8 +34,6 @@ _COLORS: Final = {
     "INTERRUPTED": "yellow",
 }
 """Of statuses, in the order in which they are told."""
-_AGO: Final = ((86_400, "day"), (3_600, "hour"), (60, "minute"))
-_MONTH: Final = 30 * 86_400
 
 _FORMAT = click.option(
     "--format", "format_", type=OneOf(["human", "json"]), default="human",
@@ -202,7 +201,7 @@ def _lines(listed: Sequence[dict[str, Any]], common: Common) -> Iterator[str]:
             each["run"],
             _name(each),
             each["status"].lower(),
-            _ago(each["started"]),
+            ago(_seconds(each["started"])),
             _took(each),
             _counts(each["jobs_by_status"]),
         )
@@ -210,7 +209,7 @@ def _lines(listed: Sequence[dict[str, Any]], common: Common) -> Iterator[str]:
     ]
     head = ("run", "scenario", "status", "began", "took", "jobs")
     colors = [_COLORS.get(each["status"]) for each in listed]
-    yield from _table(() if common.quiet else head, rows, 2, colors, paint)
+    yield from table(() if common.quiet else head, rows, paint, colored=2, colors=colors)
 
 
 def _told(
@@ -219,9 +218,9 @@ def _told(
     status = paint(record["status"].lower(), fg=_COLORS.get(record["status"]), bold=True)
     yield f"Run {record['run']} of {_name(record)}: {status}"
     began = f"{datetime.fromisoformat(record['started']).astimezone():%Y-%m-%d %H:%M:%S}"
-    ago = _ago(record["started"])
+    when = ago(_seconds(record["started"]))
     facts = {
-        "began": began if ago in f"on {began}" else f"{began} ({ago})",
+        "began": began if when in f"on {began}" else f"{began} ({when})",
         "took": _took(record),
         "mode": record["mode"],
         "jobs": _counts(record["jobs_by_status"]),
@@ -237,7 +236,7 @@ def _told(
         yield ""
         head = ("task", "status", "attempts", "took", "worker", "why")
         colors = [_COLORS.get(job.status) for job in jobs]
-        yield from _table(head, list(map(_row, jobs)), 1, colors, paint)
+        yield from table(head, list(map(_row, jobs)), paint, colored=1, colors=colors)
 
 
 def _row(job: JobRow) -> tuple[str, ...]:
@@ -253,29 +252,6 @@ def _why(job: JobRow) -> str:
     if failure is None:
         return job.reason or ""
     return ": ".join(filter(None, (failure["type"], failure["message"])))
-
-
-def _table(
-    head: Sequence[str],
-    rows: Sequence[Sequence[str]],
-    colored: int,
-    colors: Sequence[str | None],
-    paint: Paint,
-) -> Iterator[str]:
-    """Lines of columns, one of which is coloured; with a head, if there is one."""
-    cleaned = [[clean(cell) for cell in row] for row in rows]
-    all_ = [head, *cleaned] if head else cleaned
-    widths = [max(map(width, column)) for column in zip(*all_, strict=True)]
-    if head:
-        yield paint("  ".join(_padded(head, widths)).rstrip(), dim=True)
-    for row, color in zip(cleaned, colors, strict=True):
-        cells = _padded(row, widths)
-        cells[colored] = paint(cells[colored], fg=color)
-        yield "  ".join(cells).rstrip()
-
-
-def _padded(row: Sequence[str], widths: Sequence[int]) -> list[str]:
-    return [cell + " " * (size - width(cell)) for cell, size in zip(row, widths, strict=True)]
 
 
 def _removed(prunable: Prunable, jobs: int, logs: int) -> Iterator[str]:
@@ -360,8 +336,7 @@ def _took(record: dict[str, Any]) -> str:
     if record["seconds"] is not None:
         return duration(record["seconds"])
     if record["status"] == "RUNNING":
-        begun = datetime.fromisoformat(record["started"]).timestamp()
-        return f"{duration(max(time() - begun, 0.0))} so far"
+        return f"{duration(max(time() - _seconds(record['started']), 0.0))} so far"
     return ""
 
 
@@ -374,16 +349,8 @@ def _counts(by_status: dict[str, int]) -> str:
     return ", ".join(f"{number:,} {status.lower()}" for status, number in by_status.items())
 
 
-def _ago(started: str) -> str:
-    """`2 hours ago`; `on` a day if that is long ago, or to come by a clock that was set back."""
-    when = datetime.fromisoformat(started)
-    seconds = time() - when.timestamp()
-    if not 0 <= seconds < _MONTH:
-        return f"on {when.astimezone():%Y-%m-%d}"
-    for size, noun in _AGO:
-        if seconds >= size:
-            return f"{count(int(seconds // size), noun)} ago"
-    return "just now"
+def _seconds(started: str) -> float:
+    return datetime.fromisoformat(started).timestamp()
 
 
 def _iso(seconds: float) -> str:

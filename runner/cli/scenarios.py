@@ -64,6 +64,23 @@ def plans_of(config: Config, wanted: Wanted) -> list[ExecutionPlan]:
     return [attrs.evolve(plan, mode=Mode(wanted.mode)) for plan in plans]
 
 
+def one_scenario(config: Config, told: str | None) -> str:
+    """The id of the one scenario that a command is about.
+
+    Raises:
+        UsageError: none is named and there are several, or there is none at all.
+    """
+    there = scenario_ids(config)
+    if told is not None:
+        return told
+    if not there:
+        raise UsageError("there are no data nodes to look at: the config has no tasks")
+    if len(there) > 1:
+        hint = f"name one with -s: {', '.join(there)}"
+        raise UsageError(f"the config has {len(there)} scenarios", hint=hint)
+    return there[0]
+
+
 def forced(told: Sequence[str], plan: ExecutionPlan) -> bool | Sequence[str]:
     """What `--force` says of a plan: all of its tasks, some, or none.
 

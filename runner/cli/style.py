@@ -1,15 +1,20 @@
-"""Colours and durations as the terminal shows them."""
+"""Colours, times and numbers as the terminal shows them."""
 
 from __future__ import annotations
 
 import os
 import unicodedata
 from collections.abc import Callable
-from typing import Any, TextIO, TypeAlias
+from datetime import datetime
+from time import time
+from typing import Any, Final, TextIO, TypeAlias
 
 import click
 
 Paint: TypeAlias = Callable[..., str]
+
+_AGO: Final = ((86_400, "day"), (3_600, "hour"), (60, "minute"))
+_MONTH: Final = 30 * 86_400
 
 
 def painter(stream: TextIO, color: str = "auto") -> Paint:
@@ -55,9 +60,31 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60}h {minutes % 60:02d}m"
 
 
+def ago(when: float) -> str:
+    """`2 hours ago`; `on` a day if that is long ago, or to come by a clock that was set back."""
+    seconds = time() - when
+    if not 0 <= seconds < _MONTH:
+        return f"on {datetime.fromtimestamp(when).astimezone():%Y-%m-%d}"
+    for unit, noun in _AGO:
+        if seconds >= unit:
+            return f"{count(int(seconds // unit), noun)} ago"
+    return "just now"
+
+
 def count(number: int, noun: str) -> str:
     """`1 task`, `1,200 tasks`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def size(number: int) -> str:
+    """`512 bytes`, `1.5 kB`, `12 MB`."""
+    if number < 1000:
+        return count(number, "byte")
+    amount, units = number / 1000, iter(("kB", "MB", "GB", "TB"))
+    unit = next(units)
+    while amount >= 999.5 and unit != "TB":
+        amount, unit = amount / 1000, next(units)
+    return f"{amount:.1f} {unit}" if amount < 9.95 else f"{amount:,.0f} {unit}"
 
 
 def _character_width(character: str) -> int:

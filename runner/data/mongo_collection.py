@@ -28,7 +28,7 @@ from runner.data.storage import (
     reason,
     write_failed,
 )
-from runner.data.tables import _record
+from runner.data.tables import record_of
 from runner.errors import JobError
 from runner.processes import started
 
@@ -235,7 +235,7 @@ class MongoCollection:
             except Exception as error:  # the user's class raises anything
                 raise self._not_encoded(path, row, reference, error) from error
             if not isinstance(document, Mapping):
-                document = None if tables.is_array_like(document) else _record(document)
+                document = None if tables.is_array_like(document) else record_of(document)
             if document is None:
                 raise self._no_document(path, row)
             documents.append(document)

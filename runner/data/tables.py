@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime as dt
 import decimal
 import enum
@@ -119,6 +118,23 @@ def table_of(value: Any, node: str, path: str = "result") -> Table:
     return tabulate(value, path)
 
 
+def record_of(row: Any) -> Mapping[Hashable, Any] | None:
+    """What a row has under names; None: it has no names."""
+    kind = type(row)
+    if isinstance(row, Mapping):
+        return row
+    if attrs.has(kind):
+        return {
+            str(each.alias): getattr(row, each.name) for each in attrs.fields(kind) if each.init
+        }
+    if dataclasses.is_dataclass(row):
+        return {each.name: getattr(row, each.name) for each in dataclasses.fields(row) if each.init}
+    if hasattr(row, "_asdict"):
+        named: dict[Hashable, Any] = row._asdict()
+        return named
+    return vars(row) if hasattr(row, "__dict__") else None
+
+
 def plain(value: Any) -> Any:
     """A cell without what only numpy or pandas has: None where it is empty."""
     if is_missing(value):
@@ -205,21 +221,5 @@ def _row(row: Any) -> Any:
         return row
     if _is_a(row, "numpy", "ndarray"):
         return list(row)
-    record = _record(row)
+    record = record_of(row)
     return [row] if record is None else record
-
-
-def _record(row: Any) -> Mapping[Hashable, Any] | None:
-    kind = type(row)
-    if isinstance(row, Mapping):
-        return row
-    if attrs.has(kind):
-        return {
-            str(each.alias): getattr(row, each.name) for each in attrs.fields(kind) if each.init
-        }
-    if dataclasses.is_dataclass(row):
-        return {each.name: getattr(row, each.name) for each in dataclasses.fields(row) if each.init}
-    if hasattr(row, "_asdict"):
-        named: dict[Hashable, Any] = row._asdict()
-        return named
-    return vars(row) if hasattr(row, "__dict__") else None

@@ -14,6 +14,7 @@ from runner.config.model import Config, CoreConfig, DataNodeConfig, Durability, 
 from runner.data.files import remove_strays
 from runner.data.storage import Opening, Storage
 from runner.data.storages import STORAGES, open_storage
+from runner.errors import SetupError
 from runner.execution.importing import load
 from runner.store.places import Place, cycle_of, place_of
 
@@ -69,12 +70,27 @@ def open_instance(
         for node in nodes
     }
     storages = {
-        node.id: _open(node, places[node.id], config.core, memory)
+        node.id: open_storage(
+            node.storage_type, opening_of(node, places[node.id], config.core, memory)
+        )
         for node in nodes
         if node.storage_type in STORAGES
     }
     files = {node_id: place for node_id, place in places.items() if place.path is not None}
     return Instance(name=name, places=places, files=files, storages=storages)
+
+
+def opened(node: DataNodeConfig, instance: Instance) -> Storage:
+    """What reads and writes a data node of a scenario.
+
+    Raises:
+        SetupError: RUN509, its storage type does not run in this version.
+    """
+    try:
+        return instance.storages[node.id]
+    except KeyError:
+        message = f"storage type `{node.storage_type}` does not run in this version"
+        raise SetupError(message, code="RUN509") from None
 
 
 def remove_leftovers(instance: Instance) -> None:
@@ -91,10 +107,11 @@ def _folders(places: Iterable[Place]) -> Iterator[str]:
                 yield dirname(realpath(place.path))  # noqa: PTH120 - as above
 
 
-def _open(
+def opening_of(
     node: DataNodeConfig, place: Place, core: CoreConfig, memory: MutableMapping[str, Any]
-) -> Storage:
-    opening = Opening(
+) -> Opening:
+    """What the storage of a data node is opened with."""
+    return Opening(
         node=node.id,
         options=node.options,
         key=place.key,
@@ -103,4 +120,3 @@ def _open(
         load=load,
         durable=core.durability is Durability.POWER,
     )
-    return open_storage(node.storage_type, opening)

@@ -80,7 +80,7 @@ def attempt(step: Step) -> Marks:
     """Read inputs, call, write outputs; of each output what was written."""
     result = step.function(*[storage.read() for storage in step.inputs])
     if type(result) is CoroutineType:
-        result = _awaited(result)
+        result = awaited(result)
     outputs = step.outputs
     if len(outputs) == 1:
         return (_write(outputs[0], result),)
@@ -89,7 +89,7 @@ def attempt(step: Step) -> Marks:
     return write_all(zip(outputs, _parts(step, result), strict=True))
 
 
-def _awaited(coroutine: Coroutine[Any, Any, Any]) -> Any:
+def awaited(coroutine: Coroutine[Any, Any, Any]) -> Any:
     """What a coroutine gives; a thread that has a loop already, as in notebooks, gets help."""
     import asyncio
     from concurrent.futures import ThreadPoolExecutor

@@ -196,6 +196,17 @@ def opened_to_read(folder: Path) -> sqlite3.Connection:
     return connection
 
 
+def is_there(folder: Path) -> bool:
+    """Whether a storage folder has a database, or what is wrong is told by who opens it."""
+    try:
+        (folder / FILE_NAME).stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return True
+
+
 @contextlib.contextmanager
 def told(path: Path) -> Iterator[None]:
     """Let what SQLite raises say what is wrong with the database, and what to do about it.

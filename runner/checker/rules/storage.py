@@ -48,7 +48,7 @@ _INSTALLED_BY: Final[Mapping[str, str]] = {
 _EXPOSED_BY: Final[Mapping[str, str]] = {"pandas": "pandas", "numpy": "pandas", "polars": "polars"}
 """By exposed type, the package that reads the table; pandas brings numpy with it."""
 _WITH_NEEDS: Final = (TabularOptions, MongoOptions, S3Options)
-_SUFFIXES: Final[Mapping[str, str]] = {
+SUFFIXES: Final[Mapping[str, str]] = {
     ".csv": "csv",
     ".json": "json",
     ".p": "pickle",
@@ -180,7 +180,7 @@ def foreign_suffixes(config: Config) -> Iterator[Diagnostic]:
             continue
         name = os.path.basename(options.user_path)
         stem, suffix = _split_compression(name)
-        owner = _SUFFIXES.get(os.path.splitext(stem)[1].lower(), node.storage_type)
+        owner = SUFFIXES.get(os.path.splitext(stem)[1].lower(), node.storage_type)
         if owner != node.storage_type:
             yield _foreign_suffix(node, name, owner)
         elif suffix and not isinstance(options, ParquetOptions):
@@ -403,7 +403,7 @@ def _not_compressed(node: DataNodeConfig, name: str, suffix: str) -> Diagnostic:
 
 def _is_other_workbook(name: str) -> bool:
     suffix = os.path.splitext(name)[1].lower()
-    return suffix != ".xlsx" and _SUFFIXES.get(suffix) == "excel"
+    return suffix != ".xlsx" and SUFFIXES.get(suffix) == "excel"
 
 
 def _not_xlsx(node: DataNodeConfig, name: str) -> Diagnostic:
