@@ -938,12 +938,15 @@ def _comparators(config: Config, scenario: Scenario) -> Mapping[str, Sequence[Fu
     """
     found = find_scenario(config, scenario.config).comparators
     if not found:
-        hint = f'write some: [SCENARIO.{scenario.config}.comparators] output = "module.function"'
+        *_, some = "output", *scenario.data_nodes
+        section = f"[SCENARIO.{scenario.config}.comparators]"
+        hint = f'write some under {section}: {some} = "module.function"'
         raise UsageError(f"scenario `{scenario.config}` has no comparators", hint=hint)
     for node_id in found:
         if node_id not in scenario.data_nodes:
             hint = f"write it into `additional_data_nodes` of [SCENARIO.{scenario.config}]"
-            message = f"data node `{node_id}`, which has comparators, is none of the scenario's"
+            what = f"scenario `{scenario.config}` compares data node `{node_id}`"
+            message = f"{what}, which is none of its own"
             raise UsageError(message, hint=hint)
     return found
 

@@ -43,6 +43,7 @@ outputs = ["output:SECTION"]
 [SCENARIO.main]
 tasks = ["positive:SECTION", "negative:SECTION"]
 """
+IN_MEMORY: Final = '[DATA_NODE.intermediate]\nstorage_type = "in_memory"'
 SHARED: Final = """\
 [DATA_NODE.everybody]
 scope = "GLOBAL"
@@ -186,6 +187,141 @@ def test_no_default_replaces_what_a_task_wrote(load: Load) -> None:
         core.create_scenario("main").prepare()
 
     assert value(load(text), "intermediate") == 21
+
+
+def test_what_is_reset_gets_its_default_again(load: Load) -> None:
+    with runner.Core(load()) as core:
+        node = core.create_scenario("main").data_nodes["input"]
+        node.write(-7)
+
+        assert node.reset()
+        assert not node.reset()
+        assert not node.is_written
+
+    submitted(load())
+    assert value(load(), "input") == -21
+
+
+def test_a_file_of_ones_own_is_reset_only_where_one_says_so(load: Load, tmp_path: Path) -> None:
+    with runner.Core(load()) as core:
+        node = core.create_scenario("main").data_nodes["output"]
+        node.write(5)
+
+        with pytest.raises(runner.UsageError, match=r"is kept in your own file ") as caught:
+            node.reset()
+        assert caught.value.hint == "--yes removes it all the same; in Python, even_own=True"
+        assert node.read() == 5
+        assert node.reset(even_own=True)
+
+    assert not (tmp_path / "out" / "result.json").exists()
+
+
+def test_a_value_in_memory_is_written_and_reset_without_a_record(load: Load) -> None:
+    config = load(TEXT.replace("[DATA_NODE.intermediate]", IN_MEMORY))
+    with runner.Core(config) as core:
+        node = core.create_scenario("main").data_nodes["intermediate"]
+        node.write(5)
+
+        assert node.read() == 5
+        assert node.edits() == []
+        assert node.reset()
+        assert not node.is_written
+
+
+def test_what_a_data_node_holds_and_held(load: Load, tmp_path: Path) -> None:
+    with runner.Core(load()) as core:
+        scenario = core.create_scenario("main")
+        node = scenario.data_nodes["intermediate"]
+        assert (node.holding().exists, node.edits()) == (False, [])
+        submission = scenario.submit(wait=True)
+        node.write(5)
+
+        holding = node.holding()
+        user, task = node.edits()
+        assert (holding.exists, holding.origin, holding.run) == (True, "user", None)
+        assert (user.origin, task.run, task.task) == ("user", submission.id, "positive")
+        assert holding.fingerprint == user.fingerprint != task.fingerprint
+        assert node.edits(1) == [user]
+        assert [each.origin for each in scenario.holdings()] == ["default", "user", "task"]
+
+
+def test_values_from_and_to_files(load: Load, tmp_path: Path) -> None:
+    with runner.Core(load()) as core:
+        nodes = core.create_scenario("main").data_nodes
+        nodes["intermediate"].write([1, 2])
+        nodes["intermediate"].export_file(tmp_path / "x.json")
+        nodes["output"].import_file(tmp_path / "x.json")
+
+        assert nodes["output"].read() == [1, 2]
+
+
+def test_who_writes_while_a_run_does_is_refused(load: Load, tmp_path: Path) -> None:
+    with runner.Core(load()) as core, runner.Core(load()) as other:
+        node = other.create_scenario("main").data_nodes["intermediate"]
+        submission = core.create_scenario("main").prepare()
+        submission.begin()
+
+        with pytest.raises(runner.SetupError, match=r" has been writing `intermediate` ") as caught:
+            node.write(5)
+
+        assert caught.value.code == "RUN507"
+        assert not node.is_written
+        submission.run()
+        node.write(5)
+        assert node.read() == 5
+
+
+def test_looking_at_a_scenario_makes_nothing(load: Load, tmp_path: Path) -> None:
+    with runner.Core(load()) as core:
+        scenario = core.get_scenario("main")
+
+        assert core.scenario_names("main") == []
+        assert [each.exists for each in scenario.holdings()] == [False] * 3
+        with pytest.raises(runner.UsageError, match=r"^`main` has no scenario `may`$"):
+            core.get_scenario("main", "may")
+        assert not (tmp_path / ".runner").exists()
+        core.create_scenario("main", "may")
+        assert core.get_scenario("main", "may").name == "may"
+        assert core.scenario_names("main") == ["may"]
+
+
+def test_a_scenario_that_is_looked_at_is_of_its_cycle(load: Load, tmp_path: Path) -> None:
+    with runner.Core(load(SHARED)) as core:
+        made = core.create_scenario("monthly", "old")
+        core._shared.store._rows("UPDATE scenarios SET created = '2020-02-03T00:00:00+00:00'")
+
+        assert core.get_scenario("monthly", "old").data_nodes["period"].key == (
+            "cycles/MONTHLY_2020-02/period"
+        )
+        assert made.data_nodes["period"].key != "cycles/MONTHLY_2020-02/period"
+
+
+def test_a_comparison(load: Load) -> None:
+    config = load(
+        f'{TEXT}[SCENARIO.main.comparators]\noutput = ["builtins.max", "operator.truth"]\n'
+    )
+    with runner.Core(config) as core:
+        first, second = (core.create_scenario("main", name) for name in ("a", "b"))
+        first.data_nodes["output"].write(1)
+        second.data_nodes["output"].write(2)
+
+        best, wrong = core.compare(first, second)
+
+        assert (best.data_node, best.comparator, best.result) == ("output", "builtins.max", 2)
+        assert wrong.failure is not None
+        assert wrong.failure.type == "TypeError"
+        with pytest.raises(runner.UsageError, match=r"^a comparison takes two scenarios, or more$"):
+            core.compare(first)
+
+
+def test_scenarios_of_two_configs_are_not_compared(load: Load) -> None:
+    with runner.Core(load(SHARED)) as core:
+        one, other = core.create_scenario("monthly"), core.create_scenario("single")
+
+        with pytest.raises(
+            runner.UsageError, match=r"^these are scenarios of monthly and single, "
+        ):
+            core.compare(one, other)
 
 
 def test_reading_what_was_never_written(load: Load, tmp_path: Path) -> None:

@@ -88,11 +88,13 @@ def _plain(value: Any, path: str) -> Any:
     return {_key(name, path): _plain(each, f"{path}[{name!r}]") for name, each in fields.items()}
 
 
-def _plain_array(value: Any, path: str) -> list[Any]:
-    table = table_of(value)
-    is_array = hasattr(value, "tolist") and getattr(value, "ndim", 0) != 0
-    if is_array and not hasattr(value, "iloc") and not value.dtype.names:
+def _plain_array(value: Any, path: str) -> Any:
+    is_array = hasattr(value, "tolist") and not hasattr(value, "iloc")
+    if is_array and value.ndim == 0:
+        return _plain(value.item(), path)
+    if is_array and not value.dtype.names:
         return [_plain(each, f"{path}[{index}]") for index, each in enumerate(_listed(value))]
+    table = table_of(value)
     if table is None:
         raise ValueError(f"`{path}` is a `{type(value).__name__}`")
     for name, times in Counter(table.columns).items():

@@ -206,6 +206,7 @@ OUTPUTS = [
     pytest.param("run", ["execute", "--all"],
                  {"[SCENARIO.daily]": "[SCENARIO.more]\ntasks = ['tidy']\n[SCENARIO.daily]"},
                  id="runs"),
+    pytest.param("data", ["data"], {}, id="data"),
     pytest.param("config", ["config", "show"], {}, id="config-show"),
     pytest.param("config", ["config", "show", "--origin"], {}, id="config-origin"),
     pytest.param("config", ["config", "export"], {"[1, 2]": "1979-05-27"}, id="config-export"),
@@ -231,7 +232,7 @@ def test_outputs_are_as_their_schema_says(
     assert [error.message for error in validator(name).iter_errors(document)] == []
 
 
-@pytest.mark.parametrize("name", ["check", "plan", "run", "config"])
+@pytest.mark.parametrize("name", ["check", "plan", "run", "data", "config"])
 def test_schemas_of_outputs_are_closed(name: str, capfd: pytest.CaptureFixture[str]) -> None:
     command = {"run": ["execute"], "config": ["config", "show"]}.get(name, [name])
     document = answered(capfd, *command, "--format", "json")

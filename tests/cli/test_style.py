@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import io
+from datetime import datetime
+from time import time
 
 import pytest
 
-from runner.cli.style import clean, count, duration, painter, wants_color, width
+from runner.cli.style import ago, clean, count, duration, painter, size, wants_color, width
 
 
 class Terminal(io.StringIO):
@@ -108,3 +110,42 @@ def test_duration(seconds: float, text: str) -> None:
 )
 def test_count(number: int, text: str) -> None:
     assert count(number, "task") == text
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (0, "0 bytes"),
+        (1, "1 byte"),
+        (999, "999 bytes"),
+        (1_000, "1.0 kB"),
+        (9_949, "9.9 kB"),
+        (9_951, "10 kB"),
+        (999_499, "999 kB"),
+        (999_501, "1.0 MB"),
+        (12_345_678, "12 MB"),
+        (10**12, "1.0 TB"),
+        (10**16, "10,000 TB"),
+    ],
+)
+def test_size(number: int, text: str) -> None:
+    assert size(number) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.0, "just now"),
+        (90.0, "1 minute ago"),
+        (7_300.0, "2 hours ago"),
+        (86_500.0, "1 day ago"),
+    ],
+)
+def test_ago(seconds: float, text: str) -> None:
+    assert ago(time() - seconds) == text
+
+
+@pytest.mark.parametrize("seconds", [-86_400.0, 40 * 86_400.0], ids=["to-come", "long-ago"])
+def test_what_is_far_off_has_its_day(seconds: float) -> None:
+    when = time() - seconds
+    assert ago(when) == f"on {datetime.fromtimestamp(when):%Y-%m-%d}"

@@ -165,6 +165,20 @@ def test_a_call_that_never_reached_the_users_code_has_no_place() -> None:
     assert failure.message.endswith("takes 0 positional arguments but 1 was given")
 
 
+def test_frames_of_compiled_packages_are_not_the_place() -> None:
+    source = compile("def parse():\n    raise KeyError('bad')\n", "lib/_parsers.pyx", "exec")
+    namespace: dict[str, Any] = {}
+    exec(source, namespace)
+
+    def job() -> None:
+        namespace["parse"]()
+
+    failure = failure_in(job)
+
+    assert "lib/_parsers.pyx" in failure.traceback
+    assert failure.file == __file__
+
+
 def test_frames_of_installed_packages_are_not_the_place() -> None:
     source = compile("def inside(f):\n    f()\n", "/x/site-packages/lib.py", "exec")
     names: dict[str, Any] = {}
