@@ -321,12 +321,15 @@ class Core:
         row = self._shared.store.scenario(plan.name, plan.scenario, datetime.now().astimezone())
         return self._scenario(plan, row.created)
 
-    def get_scenario(self, config: str | SectionRef, name: str | None = None) -> Scenario:
-        """The scenario of that name, to look at; nothing is made.
+    def get_scenario(
+        self, config: str | SectionRef, name: str | None = None, *, new: bool = False
+    ) -> Scenario:
+        """The scenario of that name, to look at; nothing is made before one of its values is.
 
         Args:
             config: id of a scenario config.
             name: None: the id itself, of which nothing need have been run yet.
+            new: whether there need be none of that name yet.
 
         Raises:
             UsageError: there is no such scenario config, or no scenario of that name.
@@ -334,7 +337,7 @@ class Core:
         """
         plan = self._plan(config, name)
         names = self.scenario_names(config)
-        if name is not None and name not in names:
+        if name is not None and name not in names and not new:
             hint = did_you_mean(name, names) or f"runner execute --name {name} makes it"
             raise UsageError(f"`{plan.scenario}` has no scenario `{plan.name}`", hint=hint)
         store = self._shared.past
@@ -415,7 +418,8 @@ class Scenario:
         self.name = instance.name
         self.config = plan.scenario
         self.data_nodes: Mapping[str, DataNode] = {
-            node_id: DataNode(node, instance, shared) for node_id, node in plan.data_nodes.items()
+            node_id: DataNode(node, instance, shared, plan.scenario)
+            for node_id, node in plan.data_nodes.items()
         }
 
     def holdings(self) -> list[Holding]:
@@ -540,7 +544,9 @@ class DataNode:
         lasts: whether its value outlives a run.
     """
 
-    def __init__(self, config: DataNodeConfig, instance: Instance, shared: _Shared) -> None:
+    def __init__(
+        self, config: DataNodeConfig, instance: Instance, shared: _Shared, scenario: str
+    ) -> None:
         place = instance.places[config.id]
         self.id = config.id
         self.key = place.key
@@ -550,6 +556,7 @@ class DataNode:
         self._place = place
         self._instance = instance
         self._shared = shared
+        self._scenario = scenario
 
     @property
     def is_written(self) -> bool:
@@ -652,6 +659,8 @@ class DataNode:
             mark = staged.mark
             try:
                 with self._locked(wait_lock):
+                    if self.lasts:
+                        self._make_scenario()
                     staged.commit()
                     if self.lasts:
                         row = _node_row(self.key, "user", mark, time())
@@ -659,6 +668,10 @@ class DataNode:
             except BaseException:
                 staged.discard()
                 raise
+
+    def _make_scenario(self) -> None:
+        now = datetime.now().astimezone()
+        self._shared.store.scenario(self._instance.name, self._scenario, now)
 
     def _locked(self, wait: float) -> AbstractContextManager[None]:
         if not self.lasts:

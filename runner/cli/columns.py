@@ -33,7 +33,8 @@ def table(
         yield paint("  ".join(_padded(head, widths, right)).rstrip(), dim=True)
     for row, color in zip(cleaned, colors or [None] * len(cleaned), strict=True):
         cells = _padded(row, widths, right)
-        cells[colored] = paint(cells[colored], fg=color)
+        if color is not None:
+            cells[colored] = paint(cells[colored], fg=color)
         yield "  ".join(cells).rstrip()
 
 

@@ -101,7 +101,7 @@ def command(common: Common, scenario: str | None, name: str | None, format_: str
     return _problems(holdings)
 
 
-@command.command("show")
+@command.command("show", short_help="All about one, with its edit history.")
 @_NODE
 @config_options
 @instance_options
@@ -128,7 +128,7 @@ def show(
     return _problems([holding])
 
 
-@command.command("read")
+@command.command("read", short_help="Show a value, or write it to a file.")
 @_NODE
 @config_options
 @instance_options
@@ -174,7 +174,7 @@ def read(
     return ExitCode.DONE
 
 
-@command.command("write")
+@command.command("write", short_help="Give a data node a value.")
 @_NODE
 @click.argument("file", metavar="FILE")
 @config_options
@@ -196,7 +196,7 @@ def write(
     pickles go into any, tables into any that holds tables. It is read first: what cannot be read
     replaces nothing. No default replaces the value; a task that writes the data node does.
     """
-    with _opened(common, scenario, name, make=True) as found, answer_stream(divert=True) as answer:
+    with _opened(common, scenario, name, new=True) as found, answer_stream(divert=True) as answer:
         data_node = _find(found, node)
         _refuse_memory(data_node, "so it would be gone at once")
         try:
@@ -212,7 +212,7 @@ def write(
     return ExitCode.DONE
 
 
-@command.command("reset")
+@command.command("reset", short_help="Remove a value.")
 @_NODE
 @config_options
 @instance_options
@@ -248,16 +248,15 @@ def reset(
 
 @contextmanager
 def _opened(
-    common: Common, scenario: str | None, name: str | None, *, make: bool = False
+    common: Common, scenario: str | None, name: str | None, *, new: bool = False
 ) -> Iterator[Scenario]:
-    """The scenario that a command is about; only one that is written to is made."""
+    """The scenario that a command is about; `new` as of `Core.get_scenario`."""
     checked = load_and_check(common)
     refuse_errors(checked, common._replace(quiet=True))  # warnings are for those who run it
     config_id = one_scenario(checked.config, scenario)
     # no job is run here, so that no worker is needed
     with Core(checked.config, checked=True, mode=Mode.DEVELOPMENT) as core:
-        get = core.create_scenario if make else core.get_scenario
-        yield get(config_id, name)
+        yield core.get_scenario(config_id, name, new=new)
 
 
 def _find(scenario: Scenario, node: str) -> DataNode:

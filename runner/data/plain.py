@@ -13,6 +13,7 @@ import attrs
 
 from runner.data.tables import Table, is_array_like, is_polars, record_of
 
+_AS_THEY_ARE: Final = frozenset({bool, int, str, type(None)})
 _DEFAULT_TEXT: Final[Any] = object.__repr__
 _MISSING: Final = frozenset({"NAType", "NaTType"})
 """The types of what pandas has where nothing is."""
@@ -62,13 +63,14 @@ def fields_of(value: Any) -> Mapping[Any, Any] | None:
 
 def is_missing(cell: Any) -> bool:
     """Whether a cell of a table is one where nothing is."""
-    is_nan = isinstance(cell, float) and math.isnan(cell)
-    return cell is None or is_nan or type(cell).__name__ in _MISSING
+    if isinstance(cell, float):
+        return math.isnan(cell)
+    return cell is None or type(cell).__name__ in _MISSING
 
 
 def _plain(value: Any, path: str) -> Any:
     kind = type(value)
-    if value is None or kind in (bool, int, str):
+    if kind in _AS_THEY_ARE:
         return value
     if isinstance(value, float):
         return _number(float(value), path)
@@ -77,7 +79,7 @@ def _plain(value: Any, path: str) -> Any:
     if is_polars(value) or is_array_like(value):
         return _plain_array(value, path)
     if isinstance(value, list | tuple) and not hasattr(value, "_asdict"):
-        return [_plain(each, f"{path}[{index}]") for index, each in enumerate(value)]
+        return [_part(each, path, index) for index, each in enumerate(value)]
     if kind.__module__ == "numpy" and hasattr(value, "item"):
         return _plain(value.item(), path)
     if isinstance(value, bool | int | str):  # of a class of its own, an enumeration say
@@ -85,7 +87,15 @@ def _plain(value: Any, path: str) -> Any:
     fields = fields_of(value)
     if fields is None:
         raise ValueError(f"`{path}` is a `{kind.__name__}`")
-    return {_key(name, path): _plain(each, f"{path}[{name!r}]") for name, each in fields.items()}
+    return {_key(name, path): _part(each, path, name) for name, each in fields.items()}
+
+
+def _part(value: Any, path: str, key: Any) -> Any:
+    """A part of the value at a path, which is told only where it is needed: most are plain."""
+    kind = type(value)
+    if kind in _AS_THEY_ARE or (kind is float and math.isfinite(value)):
+        return value
+    return _plain(value, f"{path}[{key!r}]")
 
 
 def _plain_array(value: Any, path: str) -> Any:
@@ -93,7 +103,7 @@ def _plain_array(value: Any, path: str) -> Any:
     if is_array and value.ndim == 0:
         return _plain(value.item(), path)
     if is_array and not value.dtype.names:
-        return [_plain(each, f"{path}[{index}]") for index, each in enumerate(_listed(value))]
+        return [_part(each, path, index) for index, each in enumerate(_listed(value))]
     table = table_of(value)
     if table is None:
         raise ValueError(f"`{path}` is a `{type(value).__name__}`")
@@ -101,13 +111,14 @@ def _plain_array(value: Any, path: str) -> Any:
         if times > 1:
             raise ValueError(f"column `{name}` of `{path}` is there {times} times")
     names = [_key(name, path) for name in table.columns]
-    return [
-        {
-            name: None if is_missing(cell) else _plain(cell, f"{path}[{index}][{name!r}]")
-            for name, cell in zip(names, row, strict=True)
-        }
-        for index, row in enumerate(table.rows)
-    ]
+    return [_row(names, row, f"{path}[{index}]") for index, row in enumerate(table.rows)]
+
+
+def _row(names: Sequence[str], row: Sequence[Any], path: str) -> dict[str, Any]:
+    return {
+        name: None if is_missing(cell) else _part(cell, path, name)
+        for name, cell in zip(names, row, strict=True)
+    }
 
 
 def _number(number: float, path: str) -> float:

@@ -527,10 +527,27 @@ def test_a_written_input_is_a_changed_input(cli: Any, ran: Path) -> None:
 def test_a_new_scenario_is_made_by_a_write(cli: Any, folder: Path) -> None:
     (folder / "x.json").write_text("[1]", encoding="utf-8")
 
+    assert cli("data", "write", "scaled", "none.json", "--name", "may").code == 2
+    assert not (folder / ".runner").exists()
     assert cli("data", "write", "scaled", "x.json", "--name", "may").code == 0
 
     assert cli("data", "read", "scaled", "--name", "may").out == "[1]\n"
     assert cli("data", "read", "scaled").code == 1
+
+
+def test_a_name_of_another_config(cli: Any, folder: Path) -> None:
+    (folder / "runner.toml").write_text(CONFIG + TWO, encoding="utf-8")
+    (folder / "x.json").write_text("[1]", encoding="utf-8")
+    cli("data", "write", "scaled", "x.json", "--name", "may", "-s", "daily")
+
+    ended = cli("data", "write", "scaled", "x.json", "--name", "may", "-s", "weekly")
+
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err == (
+        "error: `may` is the name of a scenario of `daily`, not of `weekly`\n"
+        "  = help: choose another --name\n"
+    )
+    assert len(shown(cli, "data", "scaled", "--name", "may", "-s", "daily")["edits"]) == 1
 
 
 @pytest.mark.parametrize("command", ["write", "reset"])
