@@ -357,6 +357,7 @@ class Core:
 
         Raises:
             UsageError: they cannot be compared.
+            SetupError: a storage type does not run in this version.
         """
         configs = dict.fromkeys(each.config for each in scenarios)
         if len(scenarios) < 2:
@@ -656,14 +657,13 @@ class DataNode:
     def _commit(self, stage: Callable[[], Staged], wait_lock: float) -> None:
         with self._importable():
             staged = stage()
-            mark = staged.mark
             try:
                 with self._locked(wait_lock):
                     if self.lasts:
                         self._make_scenario()
                     staged.commit()
                     if self.lasts:
-                        row = _node_row(self.key, "user", mark, time())
+                        row = _node_row(self.key, "user", staged.mark, time())
                         self._shared.store.record_written([row])
             except BaseException:
                 staged.discard()
@@ -948,6 +948,7 @@ def _comparators(config: Config, scenario: Scenario) -> Mapping[str, Sequence[Fu
 
     Raises:
         UsageError: it has none, or one is for a data node that is not its own.
+        SetupError: the storage type of such a data node does not run in this version.
     """
     found = find_scenario(config, scenario.config).comparators
     if not found:
@@ -961,6 +962,7 @@ def _comparators(config: Config, scenario: Scenario) -> Mapping[str, Sequence[Fu
             what = f"scenario `{scenario.config}` compares data node `{node_id}`"
             message = f"{what}, which is none of its own"
             raise UsageError(message, hint=hint)
+        opened(scenario.plan.data_nodes[node_id], scenario.instance)
     return found
 
 

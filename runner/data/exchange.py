@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from os.path import isdir, isfile, samefile
+from os.path import isdir, isfile
 from pathlib import Path
 from typing import Any
 
@@ -33,15 +33,17 @@ def stage_from(file: Path, opening: Opening, storage_type: str) -> Staged:
         JobError: RUN604, it is not what its suffix says; RUN605 and RUN606 as of `Storage.stage`.
         SetupError: RUN509, RUN402, what reads that format is missing.
     """
-    if not isfile(file):  # noqa: PTH113 - Path raises where a folder may not be entered
-        is_folder = isdir(file)  # noqa: PTH112 - as above
-        raise UsageError(f"{file} is a folder, not a file" if is_folder else f"no file {file}")
+    if not _is_file(file):
+        what = f"{file} is a folder, not a file" if _is_folder(file) else f"no file {file}"
+        raise UsageError(what)
     otherwise = storage_type if isinstance(opening.options, FileOptions) else None
     format_ = _format(file, opening, storage_type, otherwise)
     if format_ != otherwise:
         _check_takes(file, opening, format_)
         return open_storage(storage_type, opening).stage(_opened(file, opening, format_).read())
     value = open_storage(storage_type, attrs.evolve(opening, path=file)).read()
+    if _is_folder(opening.path):  # in which the data node is kept, in several files
+        return open_storage(storage_type, opening).stage(value)
     return NodeFile.of(opening).stage_copy(str(file), rows_of(value, opening))
 
 
@@ -60,8 +62,8 @@ def write_to(file: Path, opening: Opening, storage_type: str) -> None:
     """
     storage = open_storage(storage_type, opening)
     format_ = _format(file, opening, storage_type, None)
-    if format_ == storage_type and opening.path is not None and storage.exists():
-        if isfile(file) and samefile(file, opening.path):  # noqa: PTH113, PTH121 - as above
+    if format_ == storage_type and opening.path is not None and _is_file(opening.path):
+        if _is_file(file) and file.samefile(opening.path):
             raise UsageError(f"{file} is the data node's own file")
         copy = NodeFile(opening.node, str(file), durable=False).stage_copy(str(opening.path))
         copy.commit()
@@ -84,7 +86,8 @@ def rows_of(value: Any, opening: Opening) -> int | None:
 
 def _format(file: Path, opening: Opening, storage_type: str, otherwise: str | None) -> str:
     """The storage type of which a file is, told from its suffix."""
-    if opening.path is not None and file.suffix == opening.path.suffix:
+    path = opening.path if isinstance(opening.options, FileOptions) else None
+    if path is not None and file.suffix == path.suffix:
         return storage_type
     found = SUFFIXES.get(file.suffix.lower(), otherwise)
     if found is None:
@@ -119,3 +122,11 @@ def _as_json(value: Any, file: Path, opening: Opening) -> Any:
     except ValueError as error:
         message = f"{file}: data node `{opening.node}` does not go into JSON: {error}"
         raise JobError(message, code="RUN606", hint="name a file of another format") from None
+
+
+def _is_file(path: Path) -> bool:
+    return isfile(path)  # noqa: PTH113 - Path raises where a folder may not be entered
+
+
+def _is_folder(path: Path | None) -> bool:
+    return path is not None and isdir(path)  # noqa: PTH112 - as above

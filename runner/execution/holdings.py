@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from os.path import isdir
 from typing import Final
 
 import attrs
@@ -79,7 +80,8 @@ def _holding(
         return attrs.evolve(nothing, exists=None, problem=error)
     if not exists:
         return nothing
-    if isinstance(node.options, FileOptions):
+    is_file = isinstance(node.options, FileOptions) and place.path is not None
+    if is_file and not isdir(str(place.path)):  # noqa: PTH112 - Path raises where it may not look
         return _of_file(nothing, by_stamp)
     return attrs.evolve(nothing, exists=True) if row is None else _recorded(nothing, row)
 

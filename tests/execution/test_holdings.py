@@ -102,3 +102,12 @@ def test_a_file_that_has_just_gone(tmp_path: Path) -> None:
     (x,) = holdings_of([DataNodeConfig(id="x")], opened, {})
 
     assert (x.exists, x.origin) == (False, None)
+
+
+def test_of_a_folder_the_record_counts(tmp_path: Path) -> None:
+    place = Place("s/x", tmp_path, is_users=True)
+    opened = Instance(name="s", places={"x": place}, files={}, storages={"x": Far()})
+
+    (x,) = holdings_of([DataNodeConfig(id="x")], opened, {"s/x": ROW})
+
+    assert (x.origin, x.size, x.rows) == ("task", 8, 2)
