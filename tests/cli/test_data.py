@@ -319,17 +319,17 @@ def test_a_file_of_another_format(cli: Any, ran: Path) -> None:
     ("file", "code", "message"),
     [
         pytest.param("x.txt", 2, "error: `.txt` tells no format\n  = help: name it with one of "
-                     ".csv, .json, .p, .parquet, .pickle, .pkl, .xls, .xlsm, .xlsx\n",
+                     ".csv, .json, .p, .parquet, .pickle, .pkl, .xls, .xlsb, .xlsm, .xlsx\n",
                      id="unknown-suffix"),
         pytest.param("x", 2, "error: <folder>/x has no suffix\n  = help: name it with one of "
-                     ".csv, .json, .p, .parquet, .pickle, .pkl, .xls, .xlsm, .xlsx\n",
+                     ".csv, .json, .p, .parquet, .pickle, .pkl, .xls, .xlsb, .xlsm, .xlsx\n",
                      id="no-suffix"),
         pytest.param("x.csv", 1, "error[RUN606]: <folder>/x.csv: data node `total` cannot be "
                      "written: `result` is a `int`, which is no table\n", id="no-table"),
         pytest.param(".runner/data/scenarios/daily/total.p", 2, "error: <folder>/.runner/data/"
                      "scenarios/daily/total.p is the data node's own file\n", id="its-own"),
         pytest.param("in", 2, "error: <folder>/in has no suffix\n  = help: name it with one of "
-                     ".csv, .json, .p, .parquet, .pickle, .pkl, .xls, .xlsm, .xlsx\n", id="folder"),
+                     ".csv, .json, .p, .parquet, .pickle, .pkl, .xls, .xlsb, .xlsm, .xlsx\n", id="folder"),
     ],
 )  # fmt: skip
 def test_a_file_that_cannot_be_written(

@@ -360,14 +360,6 @@ def test_nothing_runs(
     assert not (files / "ran").exists()
 
 
-def test_a_storage_that_this_version_has_not(cli: Any, files: Path) -> None:
-    ended = cli("execute", "-q", "--set", "DATA_NODE.other={storage_type='parquet'}")
-    assert (ended.code, ended.out) == (4, "")
-    assert ended.err.startswith(
-        "error[RUN509]: storage type `parquet` does not run in this version\n"
-    )
-
-
 def test_what_does_not_run_is_named(cli: Any, files: Path, write: Any) -> None:
     write({"more.toml": "[SCENARIO.a]\ntasks = ['build']\n[SCENARIO.b]\ntasks = ['publish']\n"})
     ended = cli("execute", "runner.toml", "more.toml", "-q", "--all")
