@@ -12,7 +12,7 @@ from collections.abc import (
     MutableMapping,
     Sequence,
 )
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime
 from functools import cached_property, partial
 from itertools import count
@@ -35,7 +35,7 @@ from runner.config.values import is_secret_key
 from runner.data.exchange import stage_from, write_to
 from runner.data.storage import Mark, Opening, Staged, Storage
 from runner.diagnostics import Diagnostic, has_errors
-from runner.errors import ConfigError, SetupError, UsageError
+from runner.errors import ConfigError, JobError, SetupError, UsageError
 from runner.execution.circumstances import commit_of, environment, own_command_line
 from runner.execution.comparing import Comparison, compare
 from runner.execution.engine import Engine
@@ -43,7 +43,7 @@ from runner.execution.executor import Executor, Work
 from runner.execution.executors import workers_of
 from runner.execution.failures import Failure
 from runner.execution.holdings import Holding, holdings_of
-from runner.execution.importing import importable
+from runner.execution.importing import UserCodeError, importable
 from runner.execution.instance import (
     Instance,
     open_instance,
@@ -69,6 +69,7 @@ from runner.execution.values import EncodedMemory
 from runner.execution.worker import Output
 from runner.functions.fingerprint import Fingerprints
 from runner.functions.modules import modules_of
+from runner.masks import Mask
 from runner.plan.compiler import compile_plan, find_scenario
 from runner.plan.model import ExecutionPlan
 from runner.plan.recipe import digest_of, recipe_of
@@ -512,7 +513,7 @@ class Scenario:
             full_traceback=full_traceback,
         )
         executor = shared.engine.executor
-        with importable(shared.config.application_path):
+        with _concealing(shared.session.mask), importable(shared.config.application_path):
             executor.enter(work)
             try:
                 remove_leftovers(instance)
@@ -750,6 +751,7 @@ class Submission:
             observers=observers,
             fail_fast=fail_fast,
             judge=self._skipping,
+            mask=shared.session.mask,
         )
         self._entry = Entry(work.number, jobs, self._end)
 
@@ -964,6 +966,18 @@ def _comparators(config: Config, scenario: Scenario) -> Mapping[str, Sequence[Fu
             raise UsageError(message, hint=hint)
         opened(scenario.plan.data_nodes[node_id], scenario.instance)
     return found
+
+
+@contextmanager
+def _concealing(mask: Mask) -> Iterator[None]:
+    """Take secrets out of what is raised in the block."""
+    try:
+        yield
+    except UserCodeError as error:
+        raise error.masked(mask) from error.__cause__
+    except JobError as error:
+        hint = None if error.hint is None else mask.text(error.hint)
+        raise JobError(mask.text(str(error)), code=error.code, hint=hint) from error.__cause__
 
 
 def refuse_errors(diagnostics: Iterable[Diagnostic]) -> None:

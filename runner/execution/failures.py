@@ -12,6 +12,7 @@ import attrs
 
 import runner
 from runner.errors import JobError
+from runner.masks import Mask
 
 _OURS: Final = os.path.join(os.path.dirname(os.path.abspath(runner.__file__)), "")  # noqa: PTH100, PTH118, PTH120 - frames carry text
 _STANDARD: Final = os.path.join(os.path.dirname(os.path.abspath(os.__file__)), "")  # noqa: PTH100, PTH118, PTH120 - as above
@@ -69,6 +70,19 @@ def failure_of(error: BaseException, *, full: bool = False) -> Failure:
     if isinstance(error, TaskTimeoutError):
         return Failure(code="RUN602", type="TaskTimeout", message=str(error))
     return _of_users(error, "RUN601", full=full)
+
+
+def masked(failure: Failure, mask: Mask) -> Failure:
+    """The failure without secrets in its texts."""
+    if not mask:
+        return failure
+    return attrs.evolve(
+        failure,
+        message=mask.text(failure.message),
+        traceback=mask.text(failure.traceback),
+        source=mask.text(failure.source),
+        hint=None if failure.hint is None else mask.text(failure.hint),
+    )
 
 
 def import_failure(error: BaseException, code: str, *, full: bool = False) -> Failure:

@@ -14,7 +14,8 @@ import attrs
 
 from runner.config.references import FunctionRef
 from runner.errors import ConfigError
-from runner.execution.failures import Failure, import_failure
+from runner.execution.failures import Failure, import_failure, masked
+from runner.masks import Mask
 
 
 class UserCodeError(ConfigError):
@@ -30,6 +31,10 @@ class UserCodeError(ConfigError):
         super().__init__(f"{what}: {raised}", code=failure.code)
         self.what = what
         self.failure = failure
+
+    def masked(self, mask: Mask) -> UserCodeError:
+        """The same without secrets in its texts."""
+        return UserCodeError(mask.text(self.what), masked(self.failure, mask))
 
 
 def not_imported(ref: FunctionRef, failure: Failure) -> UserCodeError:

@@ -9,7 +9,7 @@ from time import monotonic
 from typing import Final, NamedTuple, Protocol
 
 from runner.config.model import TaskConfig
-from runner.execution.failures import Failure
+from runner.execution.failures import Failure, masked
 from runner.execution.lifecycle import (
     ENDED,
     JobStatus,
@@ -18,6 +18,7 @@ from runner.execution.lifecycle import (
     submission_status,
 )
 from runner.execution.worker import Marks, Outcome, Output
+from runner.masks import NO_MASK, Mask
 from runner.plan.model import ExecutionPlan
 from runner.plan.staleness import Verdict
 
@@ -107,6 +108,7 @@ class Jobs:
         observers: Iterable[Observer] = (),
         fail_fast: bool = False,
         judge: Judge | None = None,
+        mask: Mask = NO_MASK,
     ) -> None:
         """Take a plan.
 
@@ -116,7 +118,9 @@ class Jobs:
             observers: are told what happens.
             fail_fast: whether no job is started after one has failed.
             judge: says whether a skippable job is skipped, when it could run; None: none is.
+            mask: takes secrets out of what failures say.
         """
+        self._mask = mask
         self._judge = judge
         self._reasons: dict[int, str] = {}
         self._record = record
@@ -201,6 +205,7 @@ class Jobs:
         if outcome.failure is None:
             self._complete(index, outcome)
             return
+        outcome.failure = masked(outcome.failure, self._mask)
         self._forget_followers(index)
         if outcome.failure.code == CANCELED_CODE:
             self._cancel(index, outcome)

@@ -5,7 +5,8 @@ writes it, which can carry numbers, text, bytes, tuples, lists and dicts and not
 sides are the same interpreter. The first of each tuple says what it is:
 
     runner to worker
-    session  application path, log file, folders of values on disk and in memory
+    session  application path, log file, folders of values on disk and in memory, secrets that no
+             log keeps
     enter    a submission: its number, that of its blueprint, functions, all frames or not
     learn    a blueprint: its number, and what it says
     first    all frames or not, and the data nodes whose default data is to be written

@@ -27,6 +27,7 @@ from runner.execution.importing import UserCodeError
 from runner.execution.page import Page
 from runner.execution.values import Encoded, Folders, decode, encode, serialise
 from runner.execution.worker import Call, Outcome, Step, run_job
+from runner.masks import NO_MASK, Mask
 
 LOST: Final = 79
 """The exit code of a worker whose descriptors a job has closed."""
@@ -139,7 +140,9 @@ class Worker:
         self._sent = 0.0
         self._folders = Folders("")
         self._log = 1
+        self._log_file = ""
         self._printed = 0
+        self._mask = NO_MASK
         self._housekeeping: Housekeeping | None = None
 
     def live(self) -> NoReturn:
@@ -165,7 +168,16 @@ class Worker:
                 os._exit(0)
             received += data
 
-    def _open_session(self, application_path: str, log: str, disk: str, memory: str | None) -> None:
+    def _open_session(
+        self,
+        application_path: str,
+        log: str,
+        disk: str,
+        memory: str | None,
+        secrets: Sequence[str],
+    ) -> None:
+        self._log_file = log
+        self._mask = Mask(tuple(secrets))
         sys.path.insert(0, application_path)
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
         descriptor = os.open(log, flags, 0o600)
@@ -195,15 +207,16 @@ class Worker:
                 self._functions[number] = function_from(definition)
             self._works[work] = self._entered(self._blueprints[blueprint], full=full)
         except UserCodeError as error:
+            self._take_printed()
             self._say(messages.ENTERED, work, _told(error, full=full))
             return
         except BaseException as error:  # noqa: BLE001 - what is unpickled is the user's, and raises anything
             failure = import_failure(error, "RUN301", full=full)
             told = ("what was given in Python cannot be made", messages.plain_failure(failure))
+            self._take_printed()
             self._say(messages.ENTERED, work, told)
             return
-        self._flush_streams()
-        self._printed = self._end_of_log()
+        self._take_printed()
         if self._housekeeping:
             self._housekeeping.remember()
         self._say(messages.ENTERED, work, None)
@@ -312,10 +325,8 @@ class Worker:
 
     def _note(self, number: int, outcome: Outcome, passed: tuple[Encoded, ...]) -> None:
         failure = None if outcome.failure is None else messages.plain_failure(outcome.failure)
-        self._flush_streams()
         marks = [each and tuple(each) for each in outcome.marks] if any(outcome.marks) else ()
-        start, end = self._printed, self._end_of_log()
-        self._printed = end
+        start, end = self._take_printed()
         self._keep(
             messages.packed(
                 (number, outcome.started, outcome.seconds, passed, failure, start, end, marks)
@@ -350,6 +361,15 @@ class Worker:
                 data = data[os.write(self._socket, data) :]
         except OSError:
             os._exit(LOST)
+
+    def _take_printed(self) -> tuple[int, int]:
+        """Where in the log is what was printed since the last time; secrets are out of it."""
+        self._flush_streams()
+        start, end = self._printed, self._end_of_log()
+        if end > start and self._mask:
+            self._mask.conceal(self._log_file, start, end)
+        self._printed = end
+        return start, end
 
     def _end_of_log(self) -> int:
         try:

@@ -12,6 +12,7 @@ from typing import Any, Final
 import attrs
 
 from runner.config.model import Config, Mode
+from runner.config.secrets import mask_of
 from runner.execution.instance import storage_folder
 from runner.execution.values import (
     EncodedMemory,
@@ -20,6 +21,7 @@ from runner.execution.values import (
     remove_stale,
     remove_values,
 )
+from runner.masks import NO_MASK, Mask
 
 _MEMORY: Final = Path("/dev/shm")
 _MOST_READ: Final = 4096
@@ -35,12 +37,14 @@ class Session:
         application_path: where functions are imported from.
         logs: the folder of what workers print.
         values: the folders of large values that workers pass on.
+        mask: takes the config's secrets out of what is printed and told.
     """
 
     name: str
     application_path: Path
     logs: Path
     values: Folders
+    mask: Mask = attrs.field(default=NO_MASK, repr=False)
 
     def log_of(self, worker: int) -> str:
         """The file, below `logs`, of what a worker prints."""
@@ -53,12 +57,17 @@ class Session:
         except OSError:
             return 0
 
+    def conceal(self, log: str, start: int, end: int) -> None:
+        """Take secrets out of a part of a log, whose worker does so no more."""
+        if self.mask:
+            self.mask.conceal(str(self.logs / log), start, end)
+
     def end_of(self, log: str) -> str:
         """The last of what is in a log; nothing where it is not there."""
         try:
             with (self.logs / log).open("rb") as file:
                 file.seek(max(self.size_of(log) - _MOST_READ, 0))
-                return file.read().decode(errors="backslashreplace")
+                return self.mask.text(file.read().decode(errors="backslashreplace"))
         except OSError:
             return ""
 
@@ -71,7 +80,8 @@ def session_of(config: Config) -> Session:
     if _MEMORY.is_dir():  # where others may write, so that no name may be foreseen
         memory = str(_MEMORY / f"runner-{disk.name}-{secrets.token_hex(8)}")
     application_path = config.application_path.absolute()
-    return Session(disk.name, application_path, storage / "logs", Folders(str(disk), memory))
+    values = Folders(str(disk), memory)
+    return Session(disk.name, application_path, storage / "logs", values, mask_of(config))
 
 
 def memory_of(mode: Mode, session: Session) -> MutableMapping[str, Any]:

@@ -329,7 +329,8 @@ def test_a_file_of_another_format(cli: Any, ran: Path) -> None:
         pytest.param(".runner/data/scenarios/daily/total.p", 2, "error: <folder>/.runner/data/"
                      "scenarios/daily/total.p is the data node's own file\n", id="its-own"),
         pytest.param("in", 2, "error: <folder>/in has no suffix\n  = help: name it with one of "
-                     ".csv, .json, .p, .parquet, .pickle, .pkl, .xls, .xlsb, .xlsm, .xlsx\n", id="folder"),
+                     ".csv, .json, .p, .parquet, .pickle, .pkl, .xls, .xlsb, .xlsm, .xlsx\n",
+                     id="folder"),
     ],
 )  # fmt: skip
 def test_a_file_that_cannot_be_written(

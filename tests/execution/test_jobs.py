@@ -11,13 +11,16 @@ from runner.execution.failures import Failure
 from runner.execution.jobs import JobEnd, Jobs
 from runner.execution.lifecycle import JobStatus, SubmissionStatus
 from runner.execution.worker import Outcome, Output
+from runner.masks import NO_MASK, Mask
 from runner.plan.model import ExecutionPlan, PlannedJob
 
 BROKEN = Failure(code="RUN601", type="ValueError", message="broken")
 ENDED = Failure(code="RUN607", type="", message="it was stopped while it ran")
 
 
-def jobs_of(needs: Sequence[Sequence[int]], **task: Any) -> tuple[Jobs, list[JobEnd]]:
+def jobs_of(
+    needs: Sequence[Sequence[int]], mask: Mask = NO_MASK, **task: Any
+) -> tuple[Jobs, list[JobEnd]]:
     """Jobs `t0`, `t1`, … that have begun, each needing some before it, and what is recorded."""
     planned = tuple(
         PlannedJob(TaskConfig(id=f"t{index}", **task), tuple(before))
@@ -27,7 +30,7 @@ def jobs_of(needs: Sequence[Sequence[int]], **task: Any) -> tuple[Jobs, list[Job
         scenario="s", name="s", mode=Mode.DEVELOPMENT, workers=None, jobs=planned, data_nodes={}
     )
     recorded: list[JobEnd] = []
-    jobs = Jobs(plan, recorded.extend)
+    jobs = Jobs(plan, recorded.extend, mask=mask)
     jobs.begin()
     return jobs, recorded
 
@@ -67,6 +70,29 @@ def test_an_end_tells_who_ran_it_and_what_it_printed() -> None:
         JobEnd("t0", JobStatus.COMPLETED, 1, 1.0, 0.5, None, 2, Output("w.log", 3, 9))
     ]
     assert jobs.status is SubmissionStatus.COMPLETED
+
+
+def test_a_failure_tells_no_secret() -> None:
+    jobs, recorded = jobs_of([[]], Mask(("c4nary",)))
+    jobs.take()
+
+    told: dict[str, Any] = {
+        "message": "no c4nary",
+        "traceback": "at c4nary\n",
+        "source": "c4nary",
+        "hint": "c4nary!",
+    }
+    jobs.settle(failed(0, Failure(code="RUN601", type="ValueError", **told)))
+    jobs.finish()
+
+    (end,) = recorded
+    masked: dict[str, Any] = {
+        "message": "no ***",
+        "traceback": "at ***\n",
+        "source": "***",
+        "hint": "***!",
+    }
+    assert end.failure == Failure(code="RUN601", type="ValueError", **masked)
 
 
 def test_what_follows_alone_is_handed_over_behind_it() -> None:

@@ -363,6 +363,7 @@ class StandaloneExecutor:
                     str(session.logs / log),
                     session.values.disk,
                     session.values.memory,
+                    session.mask.secrets,
                 )
                 self._workers.send(worker, request)
                 for known in self._known.values():
@@ -647,11 +648,18 @@ class StandaloneExecutor:
     def _lose_entering(self, desk: Desk, lost: Lost) -> None:
         number = desk.entering[0]
         if number in self._known and not self._known[number].blueprint.functions <= self._imported:
-            printed = "" if self._session is None else self._session.end_of(desk.log)
+            printed = self._said_before(desk)
             message = f"the worker {lost.how}"
             failure = Failure(code="RUN603", type="", message=message, traceback=printed)
             what = "the functions cannot be imported"
             self._break(number, what, failure, self._entering.pop(number, None))
+
+    def _said_before(self, desk: Desk) -> str:
+        """The last of what a worker has printed that ran no job."""
+        if self._session is None:
+            return ""
+        self._session.conceal(desk.log, desk.printed, self._session.size_of(desk.log))
+        return self._session.end_of(desk.log)
 
     def _blame(self, desk: Desk, number: int, lost: Lost) -> None:
         earlier = [each for each in desk.sent if each < number]
@@ -661,6 +669,8 @@ class StandaloneExecutor:
         failure = desk.killed[1] if desk.killed and desk.killed[0] == number else _lost(lost)
         end = self._session.size_of(desk.log) if self._session else 0
         output = Output(desk.log, desk.printed, end) if end > desk.printed else None
+        if self._session and output:
+            self._session.conceal(output.file, output.start, output.end)
         seconds = monotonic() - desk.heard
         call, slot = sent.call, desk.worker.slot
         self._outcomes.append(

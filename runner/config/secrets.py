@@ -1,0 +1,65 @@
+"""What a config holds that nobody is shown."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import attrs
+
+from runner.config.model import Config, Section
+from runner.config.options import StorageOptions
+from runner.config.values import is_secret_key
+from runner.masks import LEAST, Mask
+
+_CONTAINERS: Final = frozenset({dict, list, tuple})
+
+
+def mask_of(config: Config) -> Mask:
+    """What takes the secrets of a config out of a text."""
+    found = {each for each in _secrets(config) if len(each) >= LEAST}
+    return Mask(tuple(sorted(found)))
+
+
+def _secrets(config: Config) -> Iterator[str]:
+    job = config.job
+    for table in (config.runner, job.properties, config.core.properties):
+        yield from _in(table)
+    for node in config.data_nodes.values():
+        options = node.options
+        for name in _may_hold_some(type(options)):  # type: ignore[arg-type]  # a class can be hashed
+            yield from _in(getattr(options, name), is_secret=is_secret_key(name))
+        if type(node.default_data) in _CONTAINERS:
+            yield from _in(node.default_data)
+    sections: Iterable[Mapping[str, Section]] = (config.data_nodes, config.tasks, config.scenarios)
+    for section in sections:
+        for each in section.values():
+            if each.properties:
+                yield from _in(each.properties)
+    try:
+        yield urlsplit(job.broker_url).password or ""
+    except ValueError:
+        yield job.broker_url
+
+
+@functools.cache
+def _may_hold_some(options: type[StorageOptions]) -> tuple[str, ...]:
+    """The keys of a storage type that are secrets, and the tables and lists; most have none."""
+    names = [field.name for field in attrs.fields(options)]
+    return tuple(
+        name for name in names if is_secret_key(name) or name.endswith(("args", "parameters"))
+    )
+
+
+def _in(value: Any, *, is_secret: bool = False) -> Iterator[str]:
+    """The values under password-like keys."""
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield from _in(inner, is_secret=is_secret or is_secret_key(str(name)))
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _in(inner, is_secret=is_secret)
+    elif is_secret and isinstance(value, str | int | float) and not isinstance(value, bool):
+        yield str(value)
