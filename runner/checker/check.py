@@ -27,6 +27,8 @@ RULES: tuple[Callable[[Config], Iterator[Diagnostic]], ...] = (
     storage.shared_files,
     storage.files_in_folders,
     storage.foreign_suffixes,
+    storage.drivers_of_no_use,
+    storage.defaults_of_queries,
 )
 """Rules that need nothing but the config."""
 

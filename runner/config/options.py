@@ -21,6 +21,10 @@ MINIMUM: Final = "minimum"
 
 EXPOSED_TYPES: Final = ("pandas", "numpy", "polars", "records")
 """What a tabular data node may hand out, beside instances of a class."""
+DRIVERS: Final[Mapping[str, str]] = MappingProxyType(
+    {"postgresql": "psycopg", "mysql": "pymysql", "mssql": "pyodbc"}
+)
+"""By `db_engine`, the package that talks to the server; sqlite is Python's own."""
 _required: Final[Any] = attrs.field(default=None, metadata={REQUIRED: True})
 
 
@@ -185,9 +189,11 @@ class DatabaseOptions(TabularOptions):
         db_password: a secret, so take it from the environment; needed unless the engine is sqlite.
         db_host: where the server is.
         db_port: where the server listens; without it, the engine's own port.
-        db_driver: the library that talks to the server; without it, the engine's usual one.
+        db_driver: of mssql, the name of the ODBC driver; without it, `ODBC Driver 18 for SQL
+            Server`.
         db_extra_args: further parameters of the connection.
-        sqlite_folder_path: the folder of the sqlite file.
+        sqlite_folder_path: the folder of the sqlite file, under the application path unless
+            absolute; without it, the application path.
         sqlite_file_extension: of the sqlite file.
     """
 
@@ -207,6 +213,14 @@ class DatabaseOptions(TabularOptions):
     db_extra_args: Mapping[str, Any] = attrs.field(factory=dict)
     sqlite_folder_path: str | None = None
     sqlite_file_extension: str = ".db"
+
+    def sqlite_file(self, application_path: Path) -> str | None:
+        """The sqlite file, absolute, as it is written otherwise; None for a server's database."""
+        if self.db_engine != "sqlite":
+            return None
+        folder = os.path.expanduser(self.sqlite_folder_path or "")  # noqa: PTH111 - as above
+        name = f"{self.db_name}{self.sqlite_file_extension}"
+        return os.path.join(application_path.absolute(), folder, name)  # noqa: PTH118 - as above
 
 
 @attrs.frozen(kw_only=True, slots=False)

@@ -15,6 +15,7 @@ from runner.checker.rules.dataflow import task_groups
 from runner.checker.rules.functions import references
 from runner.config.model import UNSET, Config, DataNodeConfig, Mode, TaskConfig
 from runner.config.options import (
+    DRIVERS,
     CsvOptions,
     DatabaseOptions,
     ExcelOptions,
@@ -24,6 +25,7 @@ from runner.config.options import (
     MongoOptions,
     ParquetOptions,
     S3Options,
+    SqlOptions,
     TabularOptions,
 )
 from runner.config.references import FunctionRef
@@ -38,8 +40,11 @@ _INSTALLED_BY: Final[Mapping[str, str]] = {
     "fastparquet": "fastparquet",
     "pandas": "'toml-runner[tables]'",
     "polars": "polars",
+    "psycopg": "'toml-runner[sql]'",
     "pyarrow": "'toml-runner[tables]'",
     "pymongo": "'toml-runner[mongo]'",
+    "pymysql": "'toml-runner[sql]'",
+    "pyodbc": "'toml-runner[mssql]'",
     "python_calamine": "'toml-runner[tables]'",
     "sqlalchemy": "'toml-runner[sql]'",
     "xlsxwriter": "'toml-runner[tables]'",
@@ -193,6 +198,36 @@ def foreign_suffixes(config: Config) -> Iterator[Diagnostic]:
                 yield _not_xlsx(node, name)
 
 
+def drivers_of_no_use(config: Config) -> Iterator[Diagnostic]:
+    """Only SQL Server is reached through a driver of the user's choice."""
+    for node in config.data_nodes.values():
+        options = node.options
+        if not isinstance(options, DatabaseOptions) or not options.db_driver:
+            continue
+        engine = options.db_engine or ""
+        if engine in DRIVERS and engine != "mssql":
+            yield Diagnostic(
+                code="RUN403",
+                key=("DATA_NODE", node.id, "db_driver"),
+                severity=Severity.WARNING,
+                message=f"`db_driver` means nothing to `{engine}`",
+                hint=f"it is always reached with {DRIVERS[engine]}: take the key out",
+            )
+
+
+def defaults_of_queries(config: Config) -> Iterator[Diagnostic]:
+    """Only a query could tell whether there is a value, so there always is one."""
+    for node in config.data_nodes.values():
+        if isinstance(node.options, SqlOptions) and node.default_data is not UNSET:
+            yield Diagnostic(
+                code="RUN403",
+                key=("DATA_NODE", node.id, "default_data"),
+                severity=Severity.WARNING,
+                message=f"`default_data` means nothing to `{node.storage_type}`",
+                hint="what its query reads is in the database already: fill that",
+            )
+
+
 def functions_without_a_name(config: Config, modules: Modules) -> Iterator[Diagnostic]:
     """A worker on another machine imports what it calls."""
     if config.job.mode is not Mode.CLUSTER:
@@ -268,8 +303,10 @@ def _needs(node: DataNodeConfig, *, is_read: bool, is_written: bool) -> Iterator
         case ParquetOptions(engine=engine, exposed_type=exposed_type):
             if is_written or (is_read and exposed_type != "polars"):
                 yield engine, "storage_type" if engine == "pyarrow" else "engine"
-        case DatabaseOptions() if is_read or is_written:
+        case DatabaseOptions(db_engine=db_engine) if is_read or is_written:
             yield "sqlalchemy", "storage_type"
+            if db_engine is not None and db_engine in DRIVERS:
+                yield DRIVERS[db_engine], "db_engine"
         case MongoOptions() if is_read or is_written:
             yield "pymongo", "storage_type"
         case S3Options() if is_read or is_written:

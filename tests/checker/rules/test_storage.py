@@ -30,6 +30,9 @@ Load = Callable[[str], Loaded]
 CLUSTER: Final = "[JOB]\nmode = 'cluster'\n"
 READ: Final = "[TASK.t]\nfunction = 'm.f'\ninputs = ['d']\n"
 WRITTEN: Final = "[TASK.t]\nfunction = 'm.f'\noutputs = ['d']\n"
+ON_SERVER: Final = (
+    "db_name = 'd'\ntable_name = 't'\ndb_username = 'u'\ndb_password = 'ENV[PW:-x]'\n"
+)
 DATABASE: Final = "db_name = 'd'\ndb_engine = 'sqlite'\ntable_name = 't'\n"
 
 
@@ -127,6 +130,19 @@ def installed(tmp_path: Path) -> Callable[..., Modules]:
             "DATA_NODE.d.storage_type: error[RUN402]: data node `d` needs sqlalchemy, "
             "which is not installed (install it: pip install 'toml-runner[sql]')",
             id="sql",
+        ),
+        pytest.param(
+            node(f"storage_type = 'sql_table'\n{ON_SERVER}db_engine = 'postgresql'") + READ,
+            "DATA_NODE.d.storage_type: error[RUN402]: data node `d` needs sqlalchemy and psycopg, "
+            "which are not installed (install it: pip install 'toml-runner[sql]')",
+            id="sql-with-its-driver",
+        ),
+        pytest.param(
+            node(f"storage_type = 'sql_table'\n{ON_SERVER}db_engine = 'mssql'") + WRITTEN,
+            "DATA_NODE.d.storage_type: error[RUN402]: data node `d` needs sqlalchemy and pyodbc, "
+            "which are not installed (install it: pip install 'toml-runner[sql]' "
+            "'toml-runner[mssql]')",
+            id="mssql",
         ),
         pytest.param(
             node("storage_type = 'mongo_collection'\ndb_name = 'd'\ncollection_name = 'c'") + READ,
