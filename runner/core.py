@@ -33,7 +33,7 @@ from runner.config.pauses import collector_paused
 from runner.config.references import FunctionRef
 from runner.config.values import is_secret_key
 from runner.data.exchange import stage_from, write_to
-from runner.data.storage import Mark, Opening, Staged, Storage
+from runner.data.storage import Appending, Mark, Opening, Staged, Storage
 from runner.diagnostics import Diagnostic, has_errors
 from runner.errors import ConfigError, JobError, SetupError, UsageError
 from runner.execution.circumstances import commit_of, environment, own_command_line
@@ -587,6 +587,25 @@ class DataNode:
         """
         self._commit(lambda: self._storage().stage(value), wait_lock)
 
+    def append(self, value: Any, *, wait_lock: float = 0.0) -> None:
+        """Add to its value, where it is rows of a database; no default replaces it then.
+
+        Args:
+            value: it.
+            wait_lock: as of `write`.
+
+        Raises:
+            JobError: it cannot be written; the old value stays.
+            UsageError: it is of a storage type whose values nothing is added to.
+            SetupError: as of `write`.
+        """
+        storage = self._storage()
+        if not isinstance(storage, Appending):
+            message = f"nothing can be added to `{self.id}`, a data node of type"
+            hint = "read it, and write it anew"
+            raise UsageError(f"{message} `{self._config.storage_type}`", hint=hint)
+        self._commit(lambda: storage.stage_append(value), wait_lock)
+
     def export_file(self, file: str | Path) -> None:
         """Write the value to a file, in the format that its suffix tells.
 
@@ -679,8 +698,11 @@ class DataNode:
             return nullcontext()
         return locked(self._shared.store, keys_of([self._place]), wait=wait)
 
-    def _importable(self) -> AbstractContextManager[None]:
-        return importable(self._shared.config.application_path)
+    @contextmanager
+    def _importable(self) -> Iterator[None]:
+        shared = self._shared
+        with _concealing(shared.session.mask), importable(shared.config.application_path):
+            yield
 
     def _storage(self) -> Storage:
         return opened(self._config, self._instance)

@@ -758,3 +758,70 @@ def test_an_async_task_in_a_thread_that_has_a_loop(tmp_path: Path) -> None:
             return scenario.data_nodes["second"].read()
 
     assert asyncio.run(as_in_a_notebook()) == 42
+
+
+TABLE: Final = """\
+[DATA_NODE.input]
+storage_type = "sql_table"
+db_engine = "sqlite"
+db_name = "shop"
+sqlite_folder_path = "db"
+table_name = "numbers"
+exposed_type = "records"
+default_data = [{ n = 1 }]
+
+[DATA_NODE.output]
+
+[TASK.count]
+function = "builtins.len"
+inputs = ["input"]
+outputs = ["output"]
+
+[SCENARIO.main]
+tasks = ["count"]
+"""
+
+
+@pytest.mark.parametrize("mode", ["development", "standalone"])
+def test_a_table_is_below_the_application_path(
+    load: Load, tmp_path: Path, mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir("/")
+
+    _, submission = submitted(load(TABLE, f'JOB.mode="{mode}"'))
+
+    assert submission.status is SubmissionStatus.COMPLETED
+    with closing(sqlite3.connect(tmp_path / "db" / "shop.db")) as connection:
+        assert connection.execute("SELECT * FROM numbers").fetchall() == [(1,)]
+    assert value(load(TABLE), "output") == 1
+
+
+def test_rows_can_be_appended(load: Load) -> None:
+    with Core(load(TABLE)) as core:
+        node = core.create_scenario("main").data_nodes["input"]
+        node.write([{"n": 1}])
+        node.append([{"n": 2}])
+        assert node.read() == [{"n": 1}, {"n": 2}]
+
+
+def test_nothing_is_appended_to_what_is_no_table(load: Load) -> None:
+    with Core(load(TABLE)) as core:
+        node = core.create_scenario("main").data_nodes["output"]
+        with pytest.raises(runner.UsageError, match=r"^nothing can be added") as caught:
+            node.append(1)
+    message = "nothing can be added to `output`, a data node of type `pickle`"
+    assert (str(caught.value), caught.value.hint) == (message, "read it, and write it anew")
+
+
+def test_a_table_that_is_not_there_is_told_before_a_run(load: Load, tmp_path: Path) -> None:
+    text = TABLE.replace("default_data = [{ n = 1 }]\n", "")
+
+    with pytest.raises(runner.ConfigError, match=r"has no value") as caught:
+        submitted(load(text))
+
+    (diagnostic,) = caught.value.diagnostics
+    assert (diagnostic.code, diagnostic.hint) == (
+        "RUN206",
+        "make the table `numbers`, or give [DATA_NODE.input] a `default_data`",
+    )
+    assert recorded(tmp_path / ".runner", "SELECT * FROM runs") == []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, MutableMapping
 from operator import attrgetter
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import attrs
 
@@ -92,6 +92,14 @@ class Storage(Protocol):
         Raises:
             JobError: RUN605, also where only the user could tell how, as with a query.
         """
+
+
+@runtime_checkable
+class Appending(Protocol):
+    """What a storage has beside the rest whose values can be added to, as a table's rows."""
+
+    def stage_append(self, value: Any) -> Staged:
+        """As `stage`, for a value that is added to the one that is there."""
 
 
 @attrs.frozen(kw_only=True)

@@ -13,6 +13,8 @@ from runner.data.mongo_collection import open_mongo_collection
 from runner.data.parquet_file import open_parquet
 from runner.data.pickle_file import open_pickle
 from runner.data.s3_object import open_s3_object
+from runner.data.sql_query import open_sql
+from runner.data.sql_table import open_sql_table
 from runner.data.storage import Opening, Storage
 from runner.errors import SetupError
 
@@ -26,6 +28,8 @@ STORAGES: Mapping[str, Callable[[Opening], Storage]] = {
     "parquet": open_parquet,
     "pickle": open_pickle,
     "s3_object": open_s3_object,
+    "sql": open_sql,
+    "sql_table": open_sql_table,
 }
 
 

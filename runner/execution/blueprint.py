@@ -142,7 +142,8 @@ def _definition(target: Callable[..., Any]) -> str | bytes:
 
 def _opened_by(work: Work, node: DataNodeConfig) -> bytes:
     place = work.instance.places[node.id]
-    path = None if place.path is None else str(place.path)
+    file = place.path or place.database
+    path = None if file is None else str(file)
     durable = work.config.core.durability is Durability.POWER
     opening = (node.storage_type, node.options, place.key, path, durable)
     names_objects = any(ref.target is not None for ref in classes_of([node]))

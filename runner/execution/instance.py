@@ -115,7 +115,7 @@ def opening_of(
         node=node.id,
         options=node.options,
         key=place.key,
-        path=place.path,
+        path=place.path or place.database,
         memory=memory,
         load=load,
         durable=core.durability is Durability.POWER,

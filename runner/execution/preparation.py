@@ -11,7 +11,7 @@ from typing import Any
 
 from runner.checker.rules.storage import path_key
 from runner.config.model import UNSET, Config, DataNodeConfig
-from runner.config.options import FileOptions, ParquetOptions
+from runner.config.options import FileOptions, ParquetOptions, SqlTableOptions
 from runner.config.references import FunctionRef
 from runner.data.storage import Storage
 from runner.data.storages import STORAGES
@@ -148,9 +148,12 @@ def _is_as_recorded(row: NodeRow, storage: Storage) -> bool:
 def _no_value(key: KeyPath, node_id: str, plan: ExecutionPlan) -> Diagnostic:
     message = f"`{node_id}` has no value"
     related = (Related(message=f"`{node_id}` is declared here", key=("DATA_NODE", node_id)),)
+    options = plan.data_nodes[node_id].options
     hint = f"give [DATA_NODE.{node_id}] a `default_data`"
-    if isinstance(plan.data_nodes[node_id].options, FileOptions):
+    if isinstance(options, FileOptions):
         hint += " or a `path`"
+    if isinstance(options, SqlTableOptions):
+        hint = f"make the table `{options.table_name}`, or {hint}"
     if plan.not_selected:
         hint = "select the task that writes it too, for example with --to"
     return Diagnostic(

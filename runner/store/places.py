@@ -10,7 +10,7 @@ from typing import Final
 import attrs
 
 from runner.config.model import DataNodeConfig, Frequency, Scope
-from runner.config.options import FileOptions
+from runner.config.options import DatabaseOptions, FileOptions
 from runner.errors import UsageError
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,127}")
@@ -24,11 +24,13 @@ class Place:
         key: names it in the storage folder: `scenarios/monthly/raw`, `global/limits`.
         path: its file, absolute; None for what is not a file.
         is_users: whether the file is the user's own, and never moved.
+        database: the SQLite file that it is in, absolute; it may be there with others.
     """
 
     key: str
     path: Path | None
     is_users: bool
+    database: Path | None = None
 
 
 def check_name(name: str) -> str:
@@ -89,7 +91,10 @@ def place_of(
     if node.options.extension:
         path = storage_folder / "data" / owner / f"{node.id}.{node.options.extension}"
         return Place(key, path, is_users=False)
-    return Place(key, None, is_users=False)
+    database = None
+    if isinstance(node.options, DatabaseOptions):
+        database = node.options.sqlite_file(application_path)
+    return Place(key, None, is_users=False, database=None if database is None else Path(database))
 
 
 def _owner(scope: Scope, scenario: str, cycle: str | None) -> str:

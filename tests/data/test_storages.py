@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 import resource
 import threading
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ import attrs
 import pytest
 
 from runner.config.options import STORAGE_TYPES, FileOptions, StorageOptions
+from runner.config.references import FunctionRef
 from runner.data.storage import Opening, Storage
 from runner.data.storages import STORAGES, open_storage
 from runner.errors import JobError, SetupError
@@ -30,6 +32,7 @@ class Case:
         server: the fixture that gives further ones.
         changing: a value that its writer can change.
         knows: whether it can tell without reading that there is no value.
+        refusal: how the refused value is named.
     """
 
     storage_type: str
@@ -40,10 +43,24 @@ class Case:
     server: str | None = None
     changing: Any = attrs.field(factory=lambda: [{"a": 1}, {"a": 2}])
     knows: bool = True
+    refusal: str = "`result` is a `lock`"
 
     @property
     def is_file(self) -> bool:
         return issubclass(STORAGE_TYPES[self.storage_type], FileOptions)
+
+
+SQLITE = {"db_engine": "sqlite", "db_name": "x"}
+
+
+def build(rows: list[dict[str, Any]]) -> list[Any]:
+    """The statements that replace a table, whatever its columns."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    return [
+        "DROP TABLE IF EXISTS t",
+        f"CREATE TABLE t ({', '.join(names)})",
+        (f"INSERT INTO t VALUES ({', '.join(f':{name}' for name in names)})", rows),
+    ]
 
 
 ROWS = [{"a": 1, "b": "x"}, {"a": 2, "b": "y"}]
@@ -65,6 +82,27 @@ CASES = [
     ),
     Case("s3_object", "first", "second", threading.Lock(), server="s3", changing=bytearray(b"a")),
     Case("generic", [1, {"a": (2,)}], {"b"}, None, server="kept", knows=False),
+    Case(
+        "sql_table",
+        ROWS,
+        [{"b": "z", "a": None}],
+        threading.Lock(),
+        {**SQLITE, "table_name": "t", "exposed_type": "records"},
+    ),
+    Case(
+        "sql",
+        ROWS,
+        [{"c": 1.5}],
+        threading.Lock(),
+        {
+            **SQLITE,
+            "read_query": "SELECT * FROM t",
+            "write_query_builder": FunctionRef("m.build", build),
+            "exposed_type": "records",
+        },
+        refusal="`m.build` failed: '_thread.lock' object is not iterable",
+        knows=False,
+    ),
 ]
 
 
@@ -187,7 +225,8 @@ def test_a_writer_keeps_its_own(storage: Storage, case: Case) -> None:
 def test_a_refused_value_leaves_the_old_one(known: Storage, knowing: Case, path: Path) -> None:
     known.stage(knowing.first).commit()
     before = files(path)
-    with pytest.raises(JobError, match=r"^data node `x` cannot be written: `result` is a `lock`"):
+    refused = re.escape(f"data node `x` cannot be written: {knowing.refusal}")
+    with pytest.raises(JobError, match=rf"^{refused}"):
         known.stage(knowing.refused)
     assert known.read() == knowing.first
     assert files(path) == before
@@ -344,9 +383,12 @@ def test_what_has_the_known_stamp_is_not_read(
     assert storage.mark(known) == mark._replace(stamp=storage.mark().stamp)  # type: ignore[union-attr]  # there is one
 
 
-def test_memory_has_no_mark(opened: Opened) -> None:
-    storage = opened("in_memory")
-    staged = storage.stage(1)
+@pytest.mark.parametrize(
+    "case", [case for case in CASES if not case.is_file], ids=lambda case: case.storage_type
+)
+def test_what_is_no_file_has_no_mark(case: Case, opened: Opened) -> None:
+    storage = opened(case.storage_type, **case.options)
+    staged = storage.stage(case.first)
     staged.commit()
 
     assert (staged.mark, storage.mark()) == (None, None)

@@ -424,7 +424,7 @@ def test_folders_that_are_not_there_have_no_leftovers(prepare: Prepare, tmp_path
 def test_what_this_version_cannot_do(tmp_path: Path) -> None:
     text = TEXT.replace(
         "default_data = 1",
-        'storage_type = "sql_table"\ndb_name = "x"\ndb_engine = "sqlite"\ntable_name = "a"',
+        'storage_type = "mongo_collection"\ndb_name = "x"\ncollection_name = "a"',
     )
     config = attrs.evolve(load(text, tmp_path), job=JobConfig(mode=Mode.CLUSTER))
 

@@ -2,13 +2,20 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.config.model import DataNodeConfig, Frequency, Scope
-from runner.config.options import CsvOptions, InMemoryOptions, JsonOptions, StorageOptions
+from runner.config.options import (
+    CsvOptions,
+    InMemoryOptions,
+    JsonOptions,
+    SqlTableOptions,
+    StorageOptions,
+)
 from runner.errors import UsageError
 from runner.store.places import Place, check_name, cycle_of, place_of
 
@@ -56,6 +63,26 @@ def test_what_is_no_file_has_no_path() -> None:
 )
 def test_a_users_file_stays_where_it_is(options: CsvOptions, path: str) -> None:
     assert place(options) == Place("scenarios/may/raw", Path(path), is_users=True)
+
+
+@pytest.mark.parametrize(
+    ("options", "file"),
+    [
+        pytest.param({}, "/app/shop.db", id="in-the-application-path"),
+        pytest.param({"sqlite_folder_path": "in"}, "/app/in/shop.db", id="relative"),
+        pytest.param({"sqlite_folder_path": "/in"}, "/in/shop.db", id="absolute"),
+        pytest.param({"sqlite_folder_path": "~"}, str(Path("~/shop.db").expanduser()), id="home"),
+        pytest.param({"sqlite_file_extension": ".sqlite3"}, "/app/shop.sqlite3", id="extension"),
+    ],
+)
+def test_a_table_of_sqlite_is_in_a_file_with_others(options: dict[str, Any], file: str) -> None:
+    table = SqlTableOptions(db_engine="sqlite", db_name="shop", table_name="t", **options)
+    assert place(table) == Place("scenarios/may/raw", None, is_users=False, database=Path(file))
+
+
+def test_a_table_of_a_server_is_in_no_file() -> None:
+    table = SqlTableOptions(db_engine="mysql", db_name="shop", table_name="t")
+    assert place(table) == Place("scenarios/may/raw", None, is_users=False)
 
 
 @pytest.mark.parametrize(
