@@ -16,7 +16,11 @@ import runner
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 FOLDERS = sorted(path.parent for path in EXAMPLES.glob("*/pipeline.toml"))
-NEED_PANDAS = frozenset({"weather"})
+NEEDS = {
+    "database": ("sqlalchemy", "pip install 'toml-runner[sql]'"),
+    "weather": ("pandas", "pip install 'toml-runner[tables]'"),
+}
+"""What an example needs beside runner, and how to get it."""
 OPTIONS = {"two_scenarios": ["--all"]}
 """Further arguments of `execute`, by example."""
 OUT = {"two_scenarios": ".runner/data"}
@@ -38,9 +42,10 @@ EXAMPLE = pytest.mark.parametrize(
 
 
 def copied(folder: Path, target: Path) -> Path:
-    if folder.name in NEED_PANDAS and importlib.util.find_spec("pandas") is None:
-        pytest.skip(f"the example {folder.name} needs pandas: pip install 'toml-runner[tables]'")
-    made = shutil.ignore_patterns("out", ".runner", "__pycache__")
+    library, command = NEEDS.get(folder.name, ("runner", ""))
+    if importlib.util.find_spec(library) is None:
+        pytest.skip(f"the example {folder.name} needs {library}: {command}")
+    made = shutil.ignore_patterns("db", "out", ".runner", "__pycache__")
     return shutil.copytree(folder, target / folder.name, ignore=made)
 
 
@@ -74,7 +79,7 @@ def texts(folder: Path) -> dict[str, str]:
 
 def test_there_are_examples() -> None:
     names = [folder.name for folder in FOLDERS]
-    assert names == ["layers", "quickstart", "two_scenarios", "weather"]
+    assert names == ["database", "layers", "quickstart", "two_scenarios", "weather"]
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
