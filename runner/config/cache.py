@@ -1,7 +1,8 @@
 """A large config that was loaded before, kept by the content of what it was loaded from.
 
 A file of the cache is a line that says what it is, a digest of the rest, and the rest: a pickle
-whose classes are those of the config and no others, so that reading a foreign one runs nothing.
+whose classes are those of the config and no others, so that reading a foreign one runs nothing
+but the module of an installed storage type, which whoever names that type runs as well.
 """
 
 from __future__ import annotations
@@ -19,12 +20,13 @@ from pathlib import Path
 from typing import Any, Final
 
 import runner
+from runner.config import plugins
 from runner.config.document import Layer
 
 MOST_KEPT: Final = 8
 """Files of one cache folder."""
 
-_HEAD: Final = b"runner config cache 2\n"
+_HEAD: Final = b"runner config cache 3\n"
 _SUFFIX: Final = ".config"
 _MODULES: Final = frozenset(
     {
@@ -107,6 +109,9 @@ class _Reader(pickle.Unpickler):
             found = super().find_class(module, name)
             if isinstance(found, type):
                 return found
+        for options in plugins.storage_types().values():
+            if (options.__module__, options.__qualname__) == (module, name):
+                return options
         raise pickle.UnpicklingError(f"{module}.{name} is none of a config's classes")
 
 

@@ -14,13 +14,12 @@ from runner.config.model import (
     ScenarioConfig,
     TaskConfig,
 )
-from runner.config.options import STORAGE_TYPES
+from runner.config.options import STORAGE_TYPES, option_keys
 
 OPTION_KEYS: Final[Mapping[str, frozenset[str]]] = {
-    name: frozenset(field.name for field in attrs.fields(cls))
-    for name, cls in STORAGE_TYPES.items()
+    name: option_keys(cls) for name, cls in STORAGE_TYPES.items()
 }
-"""By storage type, its own keys."""
+"""By storage type of runner itself, its own keys."""
 ANY_OPTION: Final = frozenset().union(*OPTION_KEYS.values())
 FIELDS: Final[Mapping[type, frozenset[str]]] = {
     cls: frozenset(field.name for field in attrs.fields(cls)) - {"id", "properties"}

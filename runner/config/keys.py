@@ -7,8 +7,8 @@ import inspect
 import re
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
-from types import MappingProxyType, NoneType, UnionType
-from typing import Any, Final, Union, get_args, get_origin, get_type_hints
+from types import MappingProxyType
+from typing import Any, Final, get_origin, get_type_hints
 
 import attrs
 
@@ -21,7 +21,14 @@ from runner.config.model import (
     ScenarioConfig,
     TaskConfig,
 )
-from runner.config.options import CHOICES, EXPOSED_TYPES, MINIMUM, REQUIRED, STORAGE_TYPES
+from runner.config.options import (
+    CHOICES,
+    EXPOSED_TYPES,
+    MINIMUM,
+    REQUIRED,
+    is_ours,
+)
+from runner.config.plugins import storage_types, without_none
 from runner.config.references import FunctionRef
 from runner.config.values import format_timedelta
 
@@ -32,6 +39,7 @@ class Kind(enum.StrEnum):
     TEXT = "str"
     BOOL = "bool"
     INT = "int"
+    NUMBER = "float"
     DURATION = "timedelta"
     CHOICE = "one of"
     FUNCTION = "function"
@@ -102,7 +110,7 @@ def section_keys(section: str) -> list[Key]:
 
 def storage_keys(storage_type: str) -> list[Key]:
     """The keys that a storage type has beside those of every data node."""
-    return list(_keys_of(STORAGE_TYPES[storage_type]))
+    return list(_keys_of(storage_types()[storage_type]))
 
 
 def summary(cls: type) -> str:
@@ -128,32 +136,46 @@ def _keys_of(cls: type) -> Iterator[Key]:
     hints = get_type_hints(cls)
     for field in attrs.fields(cls):
         if field.name not in _NO_KEYS:
-            yield _key(field, hints[field.name], meanings[field.name])
+            meaning = meanings.get(field.name, "its authors do not say what it means.")
+            yield _key(field, hints[field.name], meaning, named=is_ours(cls, field.name))
 
 
-def _key(field: attrs.Attribute[Any], hint: Any, meaning: str) -> Key:
-    bare = _without_none(hint)
+def _key(field: attrs.Attribute[Any], hint: Any, meaning: str, *, named: bool) -> Key:
+    """A key.
+
+    Args:
+        field: of the class.
+        hint: its annotation.
+        meaning: what the docstring says.
+        named: whether its name says how it is written.
+    """
+    bare = without_none(hint)
     enumeration = bare if isinstance(bare, type) and issubclass(bare, enum.StrEnum) else None
     choices = field.metadata.get(CHOICES, tuple(enumeration or ()))
     minimum = field.metadata.get(MINIMUM)
     return Key(
         name=field.name,
-        kind=_KINDS.get(field.name) or (Kind.CHOICE if choices else _BY_TYPE[bare]),
+        kind=(named and _KINDS.get(field.name)) or (Kind.CHOICE if choices else _kind(bare)),
         meaning=meaning,
         default=_raw_default(field.default),
-        required=REQUIRED in field.metadata or field.name == "function",
-        choices=_CHOICES.get(field.name, tuple(map(str, choices))),
+        required=REQUIRED in field.metadata or (named and field.name == "function"),
+        choices=(named and _choices(field.name)) or tuple(map(str, choices)),
         enumeration=enumeration,
         minimum=minimum if isinstance(minimum, int) else None,
     )
 
 
-def _without_none(hint: Any) -> Any:
-    """The one type beside None; of several, none in particular."""
-    if get_origin(hint) in {Union, UnionType}:
-        rest = [each for each in get_args(hint) if each is not NoneType]
-        return rest[0] if len(rest) == 1 else None
-    return get_origin(hint) or hint
+def _kind(hint: Any) -> Kind:
+    return _BY_TYPE.get(hint) or _BY_TYPE[get_origin(hint)]
+
+
+def _choices(name: str) -> tuple[str, ...]:
+    match name:
+        case "storage_type":
+            return tuple(storage_types())
+        case "exposed_type":
+            return EXPOSED_TYPES
+    return ()
 
 
 def _raw_default(default: Any) -> Any:
@@ -162,7 +184,7 @@ def _raw_default(default: Any) -> Any:
             return default.value
         case timedelta():
             return format_timedelta(default)
-        case bool() | int() | str() | tuple():
+        case bool() | int() | float() | str() | tuple():
             return default
     return None
 
@@ -197,17 +219,18 @@ _OLD_KEYS: Final[Mapping[str, tuple[Key, ...]]] = {
     "JOB": _old(("nb_of_workers",), "the old name of `max_nb_of_workers`.", Kind.WORKERS),
     "CORE": _old(TAIPY_CORE_KEYS, "of Taipy; it means nothing here."),
 }
-_CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
-    "storage_type": tuple(STORAGE_TYPES),
-    "exposed_type": EXPOSED_TYPES,
-}
 _BY_TYPE: Final[Mapping[Any, Kind]] = {
     str: Kind.TEXT,
     bool: Kind.BOOL,
     int: Kind.INT,
+    float: Kind.NUMBER,
     timedelta: Kind.DURATION,
     FunctionRef: Kind.FUNCTION,
     Mapping: Kind.TABLE,
+    dict: Kind.TABLE,
+    tuple[str, ...]: Kind.TEXTS,
+    tuple[Any, ...]: Kind.ARGUMENTS,
+    Any: Kind.ANY,
 }
 _KINDS: Final[Mapping[str, Kind]] = {
     "storage_type": Kind.STORAGE_TYPE,

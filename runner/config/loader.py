@@ -13,6 +13,7 @@ from runner.config.document import Document, Layer
 from runner.config.model import Config
 from runner.config.parser import UnreadableFileError
 from runner.config.pauses import collector_paused
+from runner.config.plugins import are_current, stamps_of
 from runner.config.reading import Reading
 from runner.config.sources import find_config, layers_again, layers_of
 from runner.diagnostics import Diagnostic, has_errors
@@ -99,13 +100,14 @@ def _loaded(
         return _structured(layers, environ, diagnostics, application_path)
     folder = cache.folder_of(layers, application_path)
     match cache.read(folder, layers):
-        case (Config() as config, tuple() as found):
+        case (dict() as stamps, Config() as config, tuple() as found) if are_current(stamps):
             config = attrs.evolve(config, application_path=application_path)
             return Loaded(config, found, Document(layers))
     loaded = _structured(layers, environ, diagnostics, application_path)
     folder = application_path / loaded.config.core.storage_folder / "cache"
-    if not any(map(is_unreadable, loaded.diagnostics)):
-        cache.write(folder, layers, (loaded.config, loaded.diagnostics))
+    if not any(map(_is_passing, loaded.diagnostics)):
+        stamps = stamps_of(loaded.config)
+        cache.write(folder, layers, (stamps, loaded.config, loaded.diagnostics))
     return loaded
 
 
@@ -141,6 +143,11 @@ def _parsed(layers: Iterable[Layer], diagnostics: list[Diagnostic]) -> Iterator[
 def is_unreadable(diagnostic: Diagnostic) -> bool:
     """Whether it says that a whole file gives nothing."""
     return diagnostic.code in {"RUN101", "RUN108", "RUN109"}
+
+
+def _is_passing(diagnostic: Diagnostic) -> bool:
+    """Whether another day may judge otherwise, by what is installed or can be read then."""
+    return is_unreadable(diagnostic) or diagnostic.code == "RUN401"
 
 
 def load_config(

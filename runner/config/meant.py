@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Final
 
-from runner.config.options import STORAGE_TYPES
+from runner.config.plugins import names
 from runner.suggestions import nearest
 
 SECTIONS: Final = ("RUNNER", "TAIPY", "JOB", "CORE", "CHECK", "DATA_NODE", "TASK", "SCENARIO")
@@ -116,14 +116,14 @@ def is_section(section: str, keys: Collection[str]) -> bool:
 
 def dotted_id_hint(section: str, name: str, inner: str) -> str:
     """Advice on `[section.name.inner]`."""
-    if section == "DATA_NODE" and inner in STORAGE_TYPES:
+    if section == "DATA_NODE" and inner in names():
         return f'write storage_type = "{inner}" under [DATA_NODE.{name}]'
     return f"for example [{section}.{name}_{inner}]"
 
 
 def storage_type_hint(text: str) -> str:
     """Advice on a storage type that there is not."""
-    lowered = text.lower()
-    named = next((kind for kind in STORAGE_TYPES if kind in lowered), None)
-    meant = nearest(text, STORAGE_TYPES) or _FOREIGN_STORAGE_TYPES.get(lowered, named)
-    return f"did you mean `{meant}`?" if meant else f"there are {', '.join(STORAGE_TYPES)}"
+    lowered, there = text.lower(), names()
+    named = next((kind for kind in there if kind in lowered), None)
+    meant = nearest(text, there) or _FOREIGN_STORAGE_TYPES.get(lowered, named)
+    return f"did you mean `{meant}`?" if meant else f"there are {', '.join(there)}"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, NamedTuple
 
 import attrs
 
@@ -37,12 +38,15 @@ class StorageOptions:
         extension: of the file that the runner makes for a node without a path; empty: no file.
         lasts: whether a value outlives the run that wrote it.
         is_marked: whether its mark tells one content from another, so that jobs can be skipped.
+        packages: import packages without which it neither reads nor writes -> what pip is told.
+            What else runner's own types need differs by what a node is for.
     """
 
     extra: ClassVar[str] = ""
     extension: ClassVar[str] = ""
     lasts: ClassVar[bool] = True
     is_marked: ClassVar[bool] = True
+    packages: ClassVar[Mapping[str, str]] = MappingProxyType({})
 
 
 @attrs.frozen(kw_only=True, slots=False)
@@ -268,6 +272,7 @@ class MongoOptions(StorageOptions):
     """
 
     extra: ClassVar[str] = "mongo"
+    packages: ClassVar[Mapping[str, str]] = {"pymongo": "'toml-runner[mongo]'"}
     is_marked: ClassVar[bool] = False
 
     db_name: str | None = _required
@@ -298,6 +303,7 @@ class S3Options(StorageOptions):
     """
 
     extra: ClassVar[str] = "s3"
+    packages: ClassVar[Mapping[str, str]] = {"boto3": "'toml-runner[s3]'"}
 
     aws_access_key: str | None = attrs.field(default=None, repr=False, metadata={REQUIRED: True})
     aws_secret_access_key: str | None = attrs.field(
@@ -331,6 +337,20 @@ class GenericOptions(StorageOptions):
     write_fct_args: tuple[Any, ...] = ()
 
 
+class StorageType(NamedTuple):  # attrs would take every command longer to start
+    """A storage type of another package: what an entry point of `runner.storages` leads to.
+
+    Attributes:
+        options: its keys: fields of an attrs class, each with a default. The docstring of the
+            class says what they mean, under `Attributes:`.
+        open: the function that opens one of its data nodes, as "package.module:function". It is
+            imported by what reads and writes, and not by `runner check`.
+    """
+
+    options: type[StorageOptions]
+    open: str
+
+
 STORAGE_TYPES: Final[Mapping[str, type[StorageOptions]]] = MappingProxyType(
     {
         "pickle": PickleOptions,
@@ -346,10 +366,31 @@ STORAGE_TYPES: Final[Mapping[str, type[StorageOptions]]] = MappingProxyType(
         "generic": GenericOptions,
     }
 )
-REQUIRED_KEYS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
-    {
-        name: tuple(field.name for field in attrs.fields(cls) if REQUIRED in field.metadata)
-        for name, cls in STORAGE_TYPES.items()
-    }
-)
-"""By storage type, the keys without which a data node means nothing."""
+"""The storage types of runner itself; `plugins.storage_types` has those of other packages too."""
+
+
+def _option_keys(options: type) -> frozenset[str]:
+    return frozenset(field.name for field in attrs.fields(options))
+
+
+def _required_keys(options: type) -> tuple[str, ...]:
+    return tuple(field.name for field in attrs.fields(options) if REQUIRED in field.metadata)
+
+
+def _is_ours(options: type, key: str) -> bool:
+    ours = (each for each in options.__mro__ if each.__module__.startswith("runner."))
+    return any(key in attrs.fields_dict(each) for each in ours if attrs.has(each))
+
+
+option_keys: Final[Callable[[type], frozenset[str]]] = cache(_option_keys)
+"""The keys of a storage type."""
+required_keys: Final[Callable[[type], tuple[str, ...]]] = cache(_required_keys)
+"""The keys without which a data node of a storage type means nothing."""
+is_ours: Final[Callable[[type, str], bool]] = cache(_is_ours)
+"""Whether a key is one that runner has declared, so that its name says how it is written."""
+
+
+def items_of(options: StorageOptions) -> Iterator[tuple[str, Any]]:
+    """The keys of a data node and their values; a class of another package may have slots."""
+    for field in attrs.fields(type(options)):
+        yield field.name, getattr(options, field.name)

@@ -9,8 +9,8 @@ from typing import Any
 import attrs
 
 from runner.config.document import Document, Layer
-from runner.config.fields import OPTION_KEYS
-from runner.config.options import STORAGE_TYPES
+from runner.config.options import option_keys
+from runner.config.plugins import storage_type
 from runner.config.values import BadValueError, coerce
 from runner.diagnostics import Related, Severity
 
@@ -22,7 +22,7 @@ def without_stale_options(document: Document, report: Callable[..., None]) -> li
         nodes = layers[upper].tables.get("DATA_NODE")
         for node_id, table in nodes.items() if isinstance(nodes, dict) else ():
             new = text_of(table.get("storage_type")) if isinstance(table, dict) else ""
-            if new in STORAGE_TYPES:
+            if new and storage_type(new) is not None:
                 own = table.keys()
                 layers[:upper] = _drop_options(layers[:upper], node_id, new, own, report)
     return layers
@@ -41,7 +41,7 @@ def _drop_options(
         defaults = [_node_table(layer, "default") for layer in layers]
         types = [text_of(table["storage_type"]) for table in defaults if "storage_type" in table]
     old = types[-1] if types else "pickle"
-    stale = OPTION_KEYS.get(old, frozenset()) - OPTION_KEYS[new]
+    stale = _keys_of(old) - _keys_of(new)
     kept = []
     for layer, table in zip(layers, tables, strict=True):
         dropped = [name for name in table if name in stale]
@@ -66,6 +66,11 @@ def _drop_options(
         else:
             kept.append(layer)
     return kept
+
+
+def _keys_of(name: str) -> frozenset[str]:
+    options = storage_type(name)
+    return frozenset() if options is None else option_keys(options)
 
 
 def _node_table(layer: Layer, node_id: str) -> Mapping[str, Any]:

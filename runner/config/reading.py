@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from runner.config import meant
+from runner.config import meant, plugins
 from runner.config.document import Document, merge
 from runner.config.environment import normal_env, resolve_env
 from runner.config.fields import (
@@ -30,7 +30,13 @@ from runner.config.model import (
     ScenarioConfig,
     TaskConfig,
 )
-from runner.config.options import REQUIRED_KEYS, STORAGE_TYPES, PickleOptions, StorageOptions
+from runner.config.options import (
+    STORAGE_TYPES,
+    PickleOptions,
+    StorageOptions,
+    option_keys,
+    required_keys,
+)
 from runner.config.overlays import text_of, without_stale_options
 from runner.config.structure import (
     BadValuesError,
@@ -69,6 +75,7 @@ class Reading:
         self._env_of_defaults: dict[KeyPath, EnvRef] = {}
         self._not_in_env: frozenset[KeyPath] = frozenset()
         self._unread: set[KeyPath] = set()
+        self._unusable: set[str] = set()
 
     def config(self, document: Document, application_path: Path) -> Config:
         """The config that a document's layers make together."""
@@ -385,11 +392,12 @@ class Reading:
     def _default_node(self, table: Mapping[str, Any]) -> dict[str, Any]:
         key = ("DATA_NODE", "default")
         node = self._data_node("default", table)
-        for name in REQUIRED_KEYS[node.storage_type]:
+        for name in required_keys(type(node.options)):
             if name not in table:
                 message = f"`{name}` is missing, which `{node.storage_type}` nodes need"
                 self._report("RUN104", key, message, severity=Severity.WARNING)
-        raw = self._inheritable(table, key, NODE_COMMON | ANY_OPTION)
+        fields = NODE_COMMON | ANY_OPTION | option_keys(type(node.options))
+        raw = self._inheritable(table, key, fields)
         return {**raw, "storage_type": node.storage_type}
 
     def _data_node(self, node_id: str, table: Mapping[str, Any]) -> DataNodeConfig:
@@ -400,22 +408,23 @@ class Reading:
         if storage_type in STORAGE_TYPES and table.keys() <= NODE_COMMON:
             common = {name: raw for name, raw in table.items() if name != "storage_type"}
             return self._node(common, storage_type, _NO_OPTIONS[storage_type], key)
-        own_keys = OPTION_KEYS.get(storage_type, frozenset())
+        cls = plugins.storage_type(storage_type)
         common = {name: raw for name, raw in table.items() if name in NODE_FIELDS}
-        if storage_type not in STORAGE_TYPES:  # what its other keys mean is anybody's guess
+        if cls is None:  # what its other keys mean is anybody's guess
             self._unread.update((*key, name) for name in table)
             return self._node(common, "pickle", PickleOptions(), key)
+        own_keys = option_keys(cls)
         table = {name: raw for name, raw in table.items() if name not in common}
-        rest = {name: raw for name, raw in table.items() if name not in ANY_OPTION}
+        known = ANY_OPTION | own_keys
+        rest = {name: raw for name, raw in table.items() if name not in known}
         others = rest.keys() - {"storage_type"}  # which may be that of `default`
         if not any(nearest(name, ["storage_type"]) for name in others):
             for name in table:
                 if name in ANY_OPTION - own_keys:
                     is_default = "storage_type" not in rest
                     self._foreign_option((*key, name), storage_type, is_default=is_default)
-        options = self._options(
-            {n: r for n, r in table.items() if n in own_keys}, key, storage_type
-        )
+        own = {name: raw for name, raw in table.items() if name in own_keys}
+        options: StorageOptions = self._structured(own, cls, key)
         if rest:
             fields = NODE_COMMON | own_keys
             common["properties"] = self._properties(rest, fields, key)
@@ -444,18 +453,26 @@ class Reading:
             return text
         if type(raw) is not str:
             self._refuse(place, BadValueError("RUN105", "expected str", describe(raw)))
-        elif place in self._env:
-            expected = f"expected one of {', '.join(STORAGE_TYPES)}"
-            self._refuse(place, BadValueError("RUN401", expected))
-        else:
-            message = f"unknown storage type {quote(text)}"
-            self._report("RUN401", place, message, hint=meant.storage_type_hint(text))
+            return ""
+        match plugins.plugin(text):
+            case plugins.Plugin():
+                return text
+            case plugins.Unusable() as plugin:
+                self._tell_unusable(plugin, place)
+            case None if place in self._env:
+                expected = f"expected one of {', '.join(plugins.names())}"
+                self._refuse(place, BadValueError("RUN401", expected))
+            case None:
+                message = f"unknown storage type {quote(text)}"
+                self._report("RUN401", place, message, hint=meant.storage_type_hint(text))
         return ""
 
-    def _options(self, table: Mapping[str, Any], key: KeyPath, storage_type: str) -> StorageOptions:
-        cls = STORAGE_TYPES[storage_type]
-        options: StorageOptions = self._structured(table, cls, key)
-        return options
+    def _tell_unusable(self, plugin: plugins.Unusable, place: KeyPath) -> None:
+        """Tell once why a storage type of another package cannot be used."""
+        self._unread.add(place)
+        if plugin.name not in self._unusable:
+            self._unusable.add(plugin.name)
+            self._report("RUN401", place, plugin.message, hint=plugin.hint)
 
     def _foreign_option(self, key: KeyPath, storage_type: str, *, is_default: bool) -> None:
         name = str(key[-1])

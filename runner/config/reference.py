@@ -9,7 +9,7 @@ import attrs
 
 from runner.config.keys import SECTIONS, Key, Kind, section_keys, storage_keys, summary, written
 from runner.config.model import TAIPY_SECTIONS, Frequency, Scope
-from runner.config.options import STORAGE_TYPES
+from runner.config.plugins import storage_types
 from runner.config.values import TYPES
 
 TYPE_WORDS: Final[Mapping[str, str]] = {
@@ -75,9 +75,11 @@ def _page() -> Iterator[str]:
         yield from _section(section)
     yield "## Storage types\n"
     yield "The keys that a data node has beside those above, by its `storage_type`.\n"
-    for name, cls in STORAGE_TYPES.items():
+    for name, cls in storage_types().items():
         yield f"### `{name}`\n"
         needs = f" Needs the extra `{cls.extra}`." if cls.extra else ""
+        packages = ", ".join(f"`{each}`" for each in cls.packages)
+        needs += f" Needs {packages}." if packages else ""
         yield f"{summary(cls)}{needs}\n"
         yield from _keys(storage_keys(name))
     yield "## Other sections\n"

@@ -14,7 +14,8 @@ import attrs
 
 from runner.config.keys import SECTIONS, Key, Kind, section_keys, storage_keys, summary
 from runner.config.model import TAIPY_SECTIONS, Frequency, Scope
-from runner.config.options import REQUIRED_KEYS, STORAGE_TYPES, DatabaseOptions, GenericOptions
+from runner.config.options import DatabaseOptions, GenericOptions, required_keys
+from runner.config.plugins import storage_types
 from runner.config.values import TYPES
 from runner.diagnostics import CODES
 
@@ -86,7 +87,7 @@ def _record(section: str, forms: _Forms) -> Schema:
 def _options(forms: _Forms) -> dict[str, Schema]:
     """The keys of all storage types; what a name means may depend on the type."""
     variants: dict[str, dict[Key, list[str]]] = {}
-    for storage_type in STORAGE_TYPES:
+    for storage_type in storage_types():
         for key in storage_keys(storage_type):
             variants.setdefault(key.name, {}).setdefault(key, []).append(storage_type)
     return {name: _option(found, forms) for name, found in variants.items()}
@@ -94,7 +95,7 @@ def _options(forms: _Forms) -> dict[str, Schema]:
 
 def _option(variants: Mapping[Key, Collection[str]], forms: _Forms) -> Schema:
     told = [f"{', '.join(types)}: {key.description}" for key, types in variants.items()]
-    form = forms.of(next(iter(variants)))
+    form = forms.of_any(variants)
     if len({key.default for key in variants}) > 1:
         form.pop("default", None)
     return {**form, "description": "\n\n".join(told)}
@@ -114,16 +115,16 @@ def _by_id(section: str, default: str = "") -> Schema:
 
 def _keys_by_storage_type() -> Iterator[Schema]:
     common = [*(key.name for key in section_keys("DATA_NODE")), "properties"]
-    for name in STORAGE_TYPES:
+    for name in storage_types():
         allowed = [*common, *(key.name for key in storage_keys(name))]
         yield {"if": _says("storage_type", [name]), "then": {"propertyNames": {"enum": allowed}}}
 
 
 def _needs_by_storage_type() -> Iterator[Schema]:
-    for name, cls in STORAGE_TYPES.items():
+    for name, cls in storage_types().items():
         needed: Schema = {}
-        if REQUIRED_KEYS[name]:
-            needed["required"] = list(REQUIRED_KEYS[name])
+        if required_keys(cls):
+            needed["required"] = list(required_keys(cls))
         if issubclass(cls, DatabaseOptions):
             engine = attrs.fields_dict(cls)["db_engine"]
             servers = [each for each in engine.metadata["choices"] if each != "sqlite"]
@@ -172,6 +173,13 @@ class _Forms:
         if key.is_old:
             told |= _OLD
         return {**self._form(key), **told}
+
+    def of_any(self, keys: Collection[Key]) -> Schema:
+        """The same for keys of one name, whose values may be written differently."""
+        first, *others = keys
+        forms = [self._form(first)]
+        forms += [form for key in others if (form := self._form(key)) not in forms]
+        return self.of(first) if len(forms) == 1 else _any_of(*forms)
 
     def _form(self, key: Key) -> Schema:
         match key.kind:
@@ -309,6 +317,9 @@ _STRING: Final[Mapping[str, Any]] = {
 _FORMS: Final[Mapping[Kind, Schema]] = {
     Kind.TEXT: dict(_STRING),
     Kind.BOOL: _text(rf"\s*({_any_case('true')}|{_any_case('false')})\s*(:bool)?", "boolean"),
+    Kind.NUMBER: _text(
+        r"\s*[+-]?([0-9_.]+([eE][+-]?[0-9_]+)?|inf|infinity|nan)\s*(:float)?", "number"
+    ),
     Kind.DURATION: _text(r"\s*([0-9]+(\.[0-9]+)?[dhms]\s*)+(:timedelta)?"),
     Kind.WORKERS: {
         **_text(r"\s*auto\s*(:str)?|\s*\+?[0-9_]*[1-9][0-9_]*\s*(:int)?", "integer"),

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from enum import StrEnum
 from functools import cache, lru_cache
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, get_type_hints
 
 import attrs
 from cattrs import ClassValidationError, Converter
@@ -22,7 +22,8 @@ from runner.config.model import (
     SectionRef,
     StartMethod,
 )
-from runner.config.options import CHOICES, EXPOSED_TYPES, MINIMUM
+from runner.config.options import CHOICES, EXPOSED_TYPES, MINIMUM, is_ours
+from runner.config.plugins import without_none
 from runner.config.references import FunctionRef
 from runner.config.values import (
     TYPES,
@@ -83,7 +84,40 @@ def structure(table: Mapping[str, Any], cls: type) -> Structured:
         problems = tuple(_flatten(error))
     bad = {path[0] for path, _ in problems}
     good = {key: value for key, value in table.items() if key not in bad}
-    return Structured(make(good, cls), problems)
+    if cls.__module__.startswith("runner."):
+        return Structured(make(good, cls), problems)
+    return _with_objections(good, cls, problems)
+
+
+def _with_objections(
+    table: Mapping[str, Any], cls: type, problems: tuple[tuple[KeyPath, BadValueError], ...]
+) -> Structured:
+    """A record of another package's class, whose own validators may raise.
+
+    They do not say which key they mean, so it is the one without which they say another thing.
+    """
+    left = dict(table)
+    while left and (said := _said(left, cls)) is not None:
+        rest = ({each: left[each] for each in left if each != key} for key in left)
+        meant = (key for key, others in zip(left, rest, strict=True) if _said(others, cls) != said)
+        key = next(meant, None)
+        problem = BadValueError("RUN116", "its storage type refuses it")
+        problem.args = (said,)  # which may show the value, and `expected` must not
+        problems = (*problems, (() if key is None else (key,), problem))
+        left = {} if key is None else {each: raw for each, raw in left.items() if each != key}
+    return Structured(_maker(cls)(left, cls), problems)
+
+
+def _said(table: Mapping[str, Any], cls: type) -> str | None:
+    """What validators say of a table: in the first argument, as those of attrs do."""
+    try:
+        _maker(cls)(table, cls)
+    except ClassValidationError as error:
+        cause: BaseException = error
+        while isinstance(cause, ClassValidationError):
+            cause = cause.exceptions[0]
+        return str(cause.args[0] if cause.args else type(cause).__name__).partition("\n")[0]
+    return None
 
 
 def coerce_free(raw: Any) -> Any:
@@ -142,7 +176,8 @@ def describe(raw: Any) -> str:
 def converter() -> Converter:
     """The one converter: exact types, no key beyond the fields, every problem at once."""
     made = Converter(forbid_extra_keys=True, detailed_validation=True)
-    for kind, name in ((bool, "bool"), (int, "int"), (timedelta, "timedelta")):
+    scalars = ((bool, "bool"), (int, "int"), (float, "float"), (timedelta, "timedelta"))
+    for kind, name in scalars:
         made.register_structure_hook(kind, _scalar(kind, name))
     made.register_structure_hook(str, _text)
     made.register_structure_hook(FunctionRef, lambda raw, _: _function(raw))
@@ -162,16 +197,23 @@ def _record(cls: type, made: Converter) -> Callable[[Mapping[str, Any], Any], An
     hooks: dict[str, Any] = {
         field.name: override(struct_hook=hook)
         for field in attrs.fields(cls)
-        if (hook := _field_hook(field, made)) is not None
+        if (hook := _field_hook(cls, field, made)) is not None
     }
     return make_dict_structure_fn(
         cls, made, _cattrs_forbid_extra_keys=True, _cattrs_detailed_validation=True, **hooks
     )
 
 
-def _field_hook(field: attrs.Attribute[Any], made: Converter) -> Hook | None:
-    if field.name in _BY_NAME:
+def _field_hook(cls: type, field: attrs.Attribute[Any], made: Converter) -> Hook | None:
+    if field.name in _BY_NAME and is_ours(cls, field.name):
         return _BY_NAME[field.name]
+    if not is_ours(cls, field.name):
+        hint = get_type_hints(cls)[field.name]
+        if field.name == "encoding" and hint is str:
+            return _encoding
+        by_hint = next((hook for each, hook in _BY_HINT if each == without_none(hint)), None)
+        if by_hint is not None:
+            return by_hint
     if CHOICES in field.metadata:
         return _among(field.metadata[CHOICES])
     if MINIMUM in field.metadata:
@@ -188,7 +230,7 @@ def _flatten(error: ClassValidationError) -> Iterator[tuple[KeyPath, BadValueErr
             for path, inner in problem.found:
                 yield (note.name, *path), inner
         else:
-            raise problem  # no hook of ours raises anything else
+            raise problem  # no hook of ours raises anything else, and no validator gets here
 
 
 def _each(
@@ -217,6 +259,8 @@ def _scalar(kind: type[T], name: str) -> Hook:
     def hook(raw: Any, _: Any) -> T:
         if type(raw) is int and raw.bit_length() > _INT_BITS:
             raise _wrong(f"{name} of 64 bits" if kind is int else name, raw)
+        if kind is float and type(raw) is int:
+            raw = float(raw)
         if type(raw) is kind:
             return raw
         if type(raw) is not str:
@@ -493,3 +537,11 @@ _BY_NAME: Final[Mapping[str, Hook]] = {
     "write_fct_args": _arguments,
 }
 """Hooks of fields whose type alone does not say how they are written."""
+_BY_HINT: Final[Sequence[tuple[Any, Hook]]] = (
+    (Any, _free),
+    (Mapping[str, Any], _BY_NAME["read_kwargs"]),
+    (dict[str, Any], _BY_NAME["read_kwargs"]),
+    (tuple[str, ...], _texts),
+    (tuple[Any, ...], _arguments),
+)
+"""Hooks of keys of other packages' storage types, whose names say nothing."""

@@ -6,7 +6,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime, time, timedelta
 from enum import StrEnum
-from typing import Any, Final
+from functools import cache
+from typing import Any, Final, get_origin, get_type_hints
 
 import attrs
 
@@ -19,6 +20,8 @@ from runner.config.model import (
     Scope,
     SectionRef,
 )
+from runner.config.options import is_ours
+from runner.config.plugins import without_none
 from runner.config.references import FunctionRef
 from runner.config.values import format_timedelta, is_secret_key, is_typed
 from runner.diagnostics import KeyPath
@@ -142,7 +145,7 @@ def _fields(record: Any, key: KeyPath, *, full: bool) -> dict[str, Any]:
         if value is None and field.default is not UNSET:
             continue
         if not _is_default(value, field, record) or (full and not isinstance(value, dict)):
-            write = _raw if field.name in _FREE else _fixed
+            write = _raw if _holds_any(type(record), field.name) else _fixed
             table[field.name] = write(value, (*key, field.name))
     return table
 
@@ -224,6 +227,17 @@ _FREE: Final = frozenset(
         "write_fct_args",
     }
 )
+
+
+def _is_free(cls: type, name: str) -> bool:
+    if is_ours(cls, name):
+        return name in _FREE
+    hint = without_none(get_type_hints(cls)[name])
+    return hint is Any or get_origin(hint) in {Mapping, dict, tuple}
+
+
+_holds_any: Final[Callable[[type, str], bool]] = cache(_is_free)
+"""Whether the values of a key are those of a free place."""
 
 
 def _has_odd_offset(value: datetime) -> bool:

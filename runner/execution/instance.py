@@ -13,7 +13,7 @@ import attrs
 from runner.config.model import Config, CoreConfig, DataNodeConfig, Durability, Frequency
 from runner.data.files import remove_strays
 from runner.data.storage import Opening, Storage
-from runner.data.storages import STORAGES, open_storage
+from runner.data.storages import open_storage, runs
 from runner.errors import SetupError
 from runner.execution.importing import load
 from runner.store.places import Place, cycle_of, place_of
@@ -74,7 +74,7 @@ def open_instance(
             node.storage_type, opening_of(node, places[node.id], config.core, memory)
         )
         for node in nodes
-        if node.storage_type in STORAGES
+        if runs(node.storage_type)
     }
     files = {node_id: place for node_id, place in places.items() if place.path is not None}
     return Instance(name=name, places=places, files=files, storages=storages)

@@ -14,7 +14,7 @@ from runner.config.model import UNSET, Config, DataNodeConfig
 from runner.config.options import FileOptions, ParquetOptions, SqlTableOptions
 from runner.config.references import FunctionRef
 from runner.data.storage import Storage
-from runner.data.storages import STORAGES
+from runner.data.storages import STORAGES, runs
 from runner.diagnostics import Diagnostic, KeyPath, Related, Severity
 from runner.execution.executors import EXECUTORS
 from runner.execution.instance import Instance
@@ -31,7 +31,7 @@ def not_in_this_version(config: Config, plan: ExecutionPlan) -> Iterator[Diagnos
         hint = "run it with --mode development"
         yield Diagnostic(code="RUN509", key=key, message=message, hint=hint)
     for node in plan.data_nodes.values():
-        if node.storage_type not in STORAGES:
+        if not runs(node.storage_type):
             yield Diagnostic(
                 code="RUN509",
                 key=("DATA_NODE", node.id, "storage_type"),

@@ -12,6 +12,7 @@ from typing import Any, Final
 import attrs
 
 from runner.config.model import DataNodeConfig, Mode, TaskConfig
+from runner.config.options import items_of
 from runner.config.values import is_secret_key
 from runner.data.storage import Mark
 from runner.diagnostics import Diagnostic, KeyPath, Severity
@@ -306,7 +307,7 @@ def _of_node(node: DataNodeConfig) -> dict[str, str]:
     """What the config says of a data node, without secrets and what changes no content."""
     start = f"DATA_NODE.{node.id}"
     settings = {f"{start}.storage_type": node.storage_type, f"{start}.scope": node.scope.value}
-    for name, value in vars(node.options).items():
+    for name, value in items_of(node.options):
         if value is not None and not is_secret_key(name):
             settings[f"{start}.{name}"] = json.dumps(_without_secrets(value), default=str)
     return settings

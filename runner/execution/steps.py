@@ -8,7 +8,7 @@ from typing import Any, Final
 import attrs
 
 from runner.config.model import DataNodeConfig, TaskConfig
-from runner.config.options import InMemoryOptions, PickleOptions
+from runner.config.options import InMemoryOptions, PickleOptions, items_of
 from runner.config.references import FunctionRef
 from runner.data.storage import Storage, write_all
 from runner.execution.failures import failure_of
@@ -71,7 +71,7 @@ def classes_of(nodes: Iterable[DataNodeConfig]) -> Iterator[FunctionRef]:
     """What data nodes name to read and write with: encoders, decoders, classes of rows."""
     for node in nodes:
         if type(node.options) not in _PLAIN:
-            for value in vars(node.options).values():
+            for _, value in items_of(node.options):
                 if isinstance(value, FunctionRef):
                     yield value
 

@@ -23,7 +23,7 @@ from pipelines import Pipeline
 
 from runner.checker.rules.dataflow import has_source
 from runner.config.model import TaskConfig
-from runner.config.options import REQUIRED_KEYS, STORAGE_TYPES, FileOptions
+from runner.config.options import STORAGE_TYPES, FileOptions, required_keys
 
 Plant: TypeAlias = Callable[[Ground], Planted]
 """Makes a mistake by chance; raises NoPlaceError where a config has no place for it."""
@@ -118,7 +118,7 @@ def drop_required_key(ground: Ground) -> Planted:
             return False
         if site.section == "DATA_NODE":
             node = ground.config.data_nodes[site.owner]
-            return site.name in REQUIRED_KEYS[node.storage_type]
+            return site.name in required_keys(type(node.options))
         return site.section == "TASK" and site.name == "function"
 
     site = ground.site(is_required)

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 import attrs
 
 from runner.config.model import Config, DataNodeConfig, Section, TaskConfig
-from runner.config.options import REQUIRED_KEYS, STORAGE_TYPES, DatabaseOptions, GenericOptions
+from runner.config.options import (
+    DatabaseOptions,
+    GenericOptions,
+    is_ours,
+    required_keys,
+)
 from runner.config.values import is_secret_key
 from runner.diagnostics import Diagnostic, KeyPath
 from runner.suggestions import nearest
@@ -18,15 +24,19 @@ from runner.suggestions import nearest
 MOST_SUGGESTED: Final = 10
 """Tasks without a function for which the nearest is looked for, which takes time."""
 
-_MAY_HOLD_SECRETS: Final[Mapping[str, tuple[str, ...]]] = {
-    storage_type: tuple(
-        field.name
-        for field in attrs.fields(cls)
-        if is_secret_key(field.name) or field.name.endswith(("args", "parameters"))
+
+def _secret_keys(options: type) -> tuple[str, ...]:
+    return tuple(
+        name
+        for name in attrs.fields_dict(options)
+        if is_secret_key(name)
+        or name.endswith(("args", "parameters"))
+        or not is_ours(options, name)
     )
-    for storage_type, cls in STORAGE_TYPES.items()
-}
-"""By storage type, the options that are secrets, and the tables and lists that may hold some."""
+
+
+_may_hold_secrets: Final[Callable[[type], tuple[str, ...]]] = cache(_secret_keys)
+"""The keys of a storage type that are secrets, and the tables and lists that may hold some."""
 
 
 def missing_keys(config: Config) -> Iterator[Diagnostic]:
@@ -54,7 +64,7 @@ def plain_secrets(config: Config) -> Iterator[Diagnostic]:
         yield _plain_secret(("JOB", "broker_url"))
     for node in config.data_nodes.values():
         key: KeyPath = ("DATA_NODE", node.id)
-        for name in _MAY_HOLD_SECRETS[node.storage_type]:
+        for name in _may_hold_secrets(type(node.options)):
             yield from _secrets_in(getattr(node.options, name), (*key, name), config)
         yield from _secrets_in(node.default_data, (*key, "default_data"), config)
     for key, properties in _properties(config):
@@ -86,7 +96,7 @@ def _meant_task(task: TaskConfig, config: Config) -> str | None:
 
 def _missing_options(node: DataNodeConfig) -> Iterator[str]:
     options = node.options
-    for name in REQUIRED_KEYS[node.storage_type]:
+    for name in required_keys(type(options)):
         if getattr(options, name) is None:
             yield name
     if isinstance(options, DatabaseOptions) and options.db_engine not in {None, "sqlite"}:

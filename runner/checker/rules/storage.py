@@ -16,6 +16,7 @@ from runner.checker.rules.functions import references
 from runner.config.model import UNSET, Config, DataNodeConfig, Mode, TaskConfig
 from runner.config.options import (
     DRIVERS,
+    STORAGE_TYPES,
     CsvOptions,
     DatabaseOptions,
     ExcelOptions,
@@ -79,7 +80,11 @@ class Uses:
 
 def missing_packages(config: Config, modules: Modules) -> Iterator[Diagnostic]:
     """What a run reads and writes with is installed where it is checked."""
-    nodes = [node for node in config.data_nodes.values() if isinstance(node.options, _WITH_NEEDS)]
+    nodes = [
+        node
+        for node in config.data_nodes.values()
+        if isinstance(node.options, _WITH_NEEDS) or node.options.packages
+    ]
     is_cluster = config.job.mode is Mode.CLUSTER
     if not (nodes or is_cluster):
         return
@@ -185,10 +190,12 @@ def foreign_suffixes(config: Config) -> Iterator[Diagnostic]:
             continue
         name = os.path.basename(options.user_path)
         stem, suffix = _split_compression(name)
-        owner = SUFFIXES.get(os.path.splitext(stem)[1].lower(), node.storage_type)
+        ending = os.path.splitext(stem)[1].lower()
+        owner = SUFFIXES.get(ending, node.storage_type)
         if owner != node.storage_type:
-            yield _foreign_suffix(node, name, owner)
-        elif suffix and not isinstance(options, ParquetOptions):
+            if ending != f".{options.extension}":  # the types of other packages may share theirs
+                yield _foreign_suffix(node, name, owner)
+        elif suffix and node.storage_type in STORAGE_TYPES and owner != "parquet":
             uses = uses or uses_of(config)
             if _is_written(node, uses) or not _decompresses(options):
                 yield _not_compressed(node, name, suffix)
@@ -307,10 +314,9 @@ def _needs(node: DataNodeConfig, *, is_read: bool, is_written: bool) -> Iterator
             yield "sqlalchemy", "storage_type"
             if db_engine is not None and db_engine in DRIVERS:
                 yield DRIVERS[db_engine], "db_engine"
-        case MongoOptions() if is_read or is_written:
-            yield "pymongo", "storage_type"
-        case S3Options() if is_read or is_written:
-            yield "boto3", "storage_type"
+    if is_read or is_written:
+        for package in node.options.packages:
+            yield package, "storage_type"
     if is_read and isinstance(node.options, TabularOptions):
         exposed = _exposed_by(node.options)
         if exposed is not None:
@@ -329,7 +335,7 @@ def _exposed_by(options: TabularOptions) -> str | None:
 def _missing(node: DataNodeConfig, missing: Sequence[tuple[str, str]]) -> Diagnostic:
     packages = [package for package, _ in missing]
     key = missing[0][1]
-    hint = _install(packages)
+    hint = _install(packages, node.options.packages)
     if key == "exposed_type" and isinstance(node.options, CsvOptions):
         hint += ', or write exposed_type = "records", which needs nothing'
     names = " and ".join(package.replace("_", "-") for package in packages)
@@ -343,8 +349,9 @@ def _missing(node: DataNodeConfig, missing: Sequence[tuple[str, str]]) -> Diagno
     )
 
 
-def _install(packages: Sequence[str]) -> str:
-    arguments = dict.fromkeys(_INSTALLED_BY[package] for package in packages)
+def _install(packages: Sequence[str], of_plugin: Mapping[str, str] | None = None) -> str:
+    installed_by = {**_INSTALLED_BY, **(of_plugin or {})}
+    arguments = dict.fromkeys(installed_by[package] for package in packages)
     return f"install it: pip install {' '.join(arguments)}"
 
 
