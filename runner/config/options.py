@@ -87,8 +87,11 @@ class InMemoryOptions(StorageOptions):
     """A value in memory, which lives as long as the run.
 
     Attributes:
-        copy_mode: how a reader's value is made of the written one: `deepcopy`, `copy` or `assign`
-            (not at all); without it, by the type of the value.
+        copy_mode: how a reader's value is made of the written one: `deepcopy`, `copy` (what is
+            inside of it is shared) or `assign` (all of it is). Without it, by its type: Arrow,
+            Spark, Ibis and Snowpark tables, which nobody can change, are shared, anything else is
+            copied deeply. In standalone mode a value goes from process to process, and is each
+            one's own in any case.
     """
 
     lasts: ClassVar[bool] = False

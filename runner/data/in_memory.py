@@ -7,8 +7,9 @@ import datetime as dt
 import decimal
 import fractions
 import uuid
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import suppress
+from functools import lru_cache
 from typing import Any, ClassVar, Final
 
 import attrs
@@ -39,12 +40,46 @@ _ATOMS: Final = frozenset(
 """Types of which no value can be changed, so that everybody may have the same one."""
 
 
+_SHARED: Final = frozenset(
+    {
+        ("ibis", "Table"),
+        ("pyarrow", "Array"),
+        ("pyarrow", "ChunkedArray"),
+        ("pyarrow", "RecordBatch"),
+        ("pyarrow", "Scalar"),
+        ("pyarrow", "Schema"),
+        ("pyarrow", "Table"),
+        ("pyspark.sql", "DataFrame"),
+        ("snowflake.snowpark", "DataFrame"),
+    }
+)
+"""Packages and classes of tables that nobody can change: in Arrow's memory, or queries to be run.
+A deep copy of the first would be one of all their data, and of the others there is none."""
+
+
 def assign(value: Any) -> Any:
     return value
 
 
+def copy_by_type(value: Any) -> Any:
+    """Share what cannot be changed, else copy deeply: a pandas frame, an array as they would."""
+    return value if _is_shared(type(value)) else copy.deepcopy(value)
+
+
+def _has_shared_values(kind: type) -> bool:
+    return any(
+        each.__name__ == name and f"{each.__module__}.".startswith(f"{package}.")
+        for each in kind.__mro__
+        for package, name in _SHARED
+    )
+
+
+_is_shared: Final[Callable[[type], bool]] = lru_cache(256)(_has_shared_values)
+"""Whether values of a class are shared; told by names, so that no library is imported."""
+
+
 COPIES: Final[Mapping[str | None, Callable[[Any], Any]]] = {
-    None: copy.deepcopy,  # which takes a table's or an array's own, fast way of copying
+    None: copy_by_type,
     "deepcopy": copy.deepcopy,
     "copy": copy.copy,
     "assign": assign,
@@ -75,9 +110,18 @@ class StagedValue:
 class InMemory:
     """A value in the run's own memory; every writer and every reader has a copy of its own.
 
-    By default copies are deep; of a pandas, polars or numpy value that is its own copy, in which
-    cells that are lists or other objects stay shared in pandas. With copy_mode "assign" all share
-    one object: the functions then have to leave it as it is.
+    How it is made depends on the type of the value, unless `copy_mode` says it:
+
+    - numbers, texts, dates and the like, and tables that nobody can change (Arrow's; Spark's,
+      Ibis's and Snowpark's, which are queries) are shared.
+    - pandas, polars and numpy values are copied in their own way, polars ones without their data,
+      which is copied by who changes it. Lists and other objects in the cells of a pandas table
+      stay shared.
+    - anything else is copied deeply.
+
+    Kedro does the same, but for Arrow tables and for objects in numpy arrays, which it copies and
+    shares. With copy_mode "copy", what is inside of a list, a dict or an object is shared; with
+    "assign", all is: the functions then have to leave it as it is.
     """
 
     node: str
@@ -127,9 +171,12 @@ def _not_copied(
     node: str, value: Any, copy_value: Callable[[Any], Any], error: Exception
 ) -> JobError:
     path, part = culprit(value, copy_value)
+    hint = 'with copy_mode = "assign" all tasks share the object itself'
+    if isinstance(part, Iterator):
+        hint = "return a list: what it gives can be taken once, and may have several readers"
     return JobError(
         f"data node `{node}` cannot be written: `{path}` is a `{type(part).__name__}`, "
         f"which cannot be copied: {reason(error)}",
         code="RUN606",
-        hint='with copy_mode = "assign" all tasks share the object itself',
+        hint=hint,
     )
