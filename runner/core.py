@@ -99,16 +99,22 @@ class Forecast:
         seconds: how long that would take, by earlier runs; None: nobody can tell.
         runs: how many runs that rests on.
         warnings: of tasks that are to be skipped and never can be.
+        cycle: the one that the scenario belongs to, or will; None: to none.
     """
 
     verdicts: tuple[Verdict, ...]
     seconds: float | None = None
     runs: int = 0
     warnings: tuple[Diagnostic, ...] = ()
+    cycle: str | None = None
 
 
 def forecast(
-    config: Config, plan: ExecutionPlan, *, force: bool | Collection[str] = False
+    config: Config,
+    plan: ExecutionPlan,
+    *,
+    force: bool | Collection[str] = False,
+    clock: Callable[[], float] = time,
 ) -> Forecast:
     """What a plan would do now. Nothing is written, and of data no more read than has changed.
 
@@ -116,21 +122,26 @@ def forecast(
         config: what the plan was made of.
         plan: it.
         force: whether jobs run although they could be skipped: all, or those of some tasks.
+        clock: gives the seconds since 1970, UTC.
+
+    Raises:
+        UsageError: the scenario was created on another date than the plan says.
     """
     code = Fingerprints(modules_of(config), config.application_path)
     forced = (ALL,) if force is True else force or ()
     folder = storage_folder(config)
     if not is_there(folder):
-        instance = _instance(config, plan, datetime.now().astimezone(), {})
-        skipping = Skipping(plan, instance, Past(), code, force=forced)
+        instance = _instance(config, plan, _created(plan, None, clock), {})
+        skipping = Skipping(plan, instance, Past(), code, force=forced, now=clock())
         warnings = tuple(skipping.without_fingerprint())
-        return Forecast(tuple(skipping.verdicts()), warnings=warnings)
+        verdicts = tuple(skipping.verdicts())
+        return Forecast(verdicts, warnings=warnings, cycle=instance.cycle)
     with Store.open(folder) as store:
-        created = store.created(plan.name) or datetime.now().astimezone()
+        created = _created(plan, store.created(plan.name), clock)
         instance = _instance(config, plan, created, {})
         past = past_of(store, plan.name)
         changing = [node.id for node, _ in due_defaults(plan, instance, past.rows)]
-        skipping = Skipping(plan, instance, past, code, force=forced)
+        skipping = Skipping(plan, instance, past, code, force=forced, now=clock())
         verdicts, warnings = (
             tuple(skipping.verdicts(changing)),
             tuple(skipping.without_fingerprint()),
@@ -138,11 +149,11 @@ def forecast(
         usual, runs = store.usual_seconds(plan.name)
     due = [job.task.id for job, each in zip(plan.jobs, verdicts, strict=True) if not each.skip]
     if not due or not all(task in usual for task in due):
-        return Forecast(verdicts, warnings=warnings)
+        return Forecast(verdicts, warnings=warnings, cycle=instance.cycle)
     slots = 1 if plan.mode is Mode.DEVELOPMENT else workers_of(config.job)
     longest = max(usual[task] for task in due)
     seconds = max(sum(usual[task] for task in due) / slots, longest)
-    return Forecast(verdicts, seconds, runs, warnings)
+    return Forecast(verdicts, seconds, runs, warnings, instance.cycle)
 
 
 def unfinished(config: Config, plan: ExecutionPlan, completed: Collection[str]) -> set[str]:
@@ -157,7 +168,7 @@ def unfinished(config: Config, plan: ExecutionPlan, completed: Collection[str]) 
         completed: the tasks that have.
     """
     with Store.open(storage_folder(config)) as store:
-        created = store.created(plan.name) or datetime.now().astimezone()
+        created = _created(plan, store.created(plan.name), time)
         rows = store.data_nodes()
     instance = _instance(config, plan, created, {})
     left: set[str] = set()
@@ -196,6 +207,7 @@ class _Shared:
         session: where what belongs to this core is kept.
         memory: the values of data nodes in memory, by key.
         engine: what runs jobs.
+        clock: says when scenarios are created and what is valid.
         submissions: those that anybody still knows.
         numbers: of submissions.
     """
@@ -205,6 +217,7 @@ class _Shared:
     session: Session
     memory: MutableMapping[str, Any]
     engine: Engine
+    clock: Callable[[], float]
     submissions: WeakSet[Submission] = attrs.field(factory=WeakSet)
     numbers: Iterator[int] = attrs.field(factory=count)
     _store: Store | None = None
@@ -263,6 +276,7 @@ class Core:
         checked: bool = False,
         mode: Mode | None = None,
         executor: Executor | None = None,
+        clock: Callable[[], float] = time,
     ) -> None:
         """Take a config and refuse one that is wrong.
 
@@ -271,6 +285,8 @@ class Core:
             checked: whether `check` has found it right already.
             mode: where jobs run; None: as the config says.
             executor: of that mode, which the core closes; None: one is made when it is needed.
+            clock: gives the seconds since 1970, UTC: when scenarios are created, and whether data
+                nodes with a `validity_period` are still valid.
 
         Raises:
             ConfigError: with everything that `check` finds.
@@ -286,6 +302,7 @@ class Core:
             session,
             memory_of(mode, session),
             Engine(mode, config.job, executor),
+            clock,
         )
 
     @property
@@ -307,20 +324,30 @@ class Core:
             if call.work in by_number
         ]
 
-    def create_scenario(self, config: str | SectionRef, name: str | None = None) -> Scenario:
+    def create_scenario(
+        self,
+        config: str | SectionRef,
+        name: str | None = None,
+        *,
+        creation_date: datetime | None = None,
+    ) -> Scenario:
         """The scenario of that name, with its data nodes of earlier runs; made if there is none.
 
         Args:
             config: id of a scenario config.
             name: None: the id itself.
+            creation_date: says to which cycle a new scenario belongs, by the day that it names;
+                local, unless it has an offset; None: now.
 
         Raises:
-            UsageError: there is no such scenario config, or the name is another's.
+            UsageError: there is no such scenario config, the name is another's, or the scenario
+                is there and was created on another date.
             SetupError: the storage folder cannot be used.
         """
-        plan = self._plan(config, name)
-        row = self._shared.store.scenario(plan.name, plan.scenario, datetime.now().astimezone())
-        return self._scenario(plan, row.created)
+        plan = attrs.evolve(self._plan(config, name), creation_date=creation_date)
+        created = _created(plan, None, self._shared.clock)
+        row = self._shared.store.scenario(plan.name, plan.scenario, created)
+        return self._scenario(plan, _created(plan, row.created, self._shared.clock))
 
     def get_scenario(
         self, config: str | SectionRef, name: str | None = None, *, new: bool = False
@@ -343,7 +370,7 @@ class Core:
             raise UsageError(f"`{plan.scenario}` has no scenario `{plan.name}`", hint=hint)
         store = self._shared.past
         created = None if store is None else store.created(plan.name)
-        return self._scenario(plan, created or datetime.now().astimezone())
+        return self._scenario(plan, _created(plan, created, self._shared.clock))
 
     def scenario_names(self, config: str | SectionRef) -> list[str]:
         """The names of the scenarios that were made of a config, the oldest first."""
@@ -410,6 +437,8 @@ class Scenario:
         config: the id of its config.
         plan: what all its tasks are.
         instance: its data nodes, opened.
+        creation_date: with its offset from UTC.
+        cycle: the name of the cycle that it belongs to, `MONTHLY_2026-11`; None: to none.
         data_nodes: by id.
     """
 
@@ -419,6 +448,8 @@ class Scenario:
         self.instance = instance
         self.name = instance.name
         self.config = plan.scenario
+        self.creation_date = instance.created
+        self.cycle = instance.cycle
         self.data_nodes: Mapping[str, DataNode] = {
             node_id: DataNode(node, instance, shared, plan.scenario)
             for node_id, node in plan.data_nodes.items()
@@ -690,8 +721,8 @@ class DataNode:
                 raise
 
     def _make_scenario(self) -> None:
-        now = datetime.now().astimezone()
-        self._shared.store.scenario(self._instance.name, self._scenario, now)
+        instance = self._instance
+        self._shared.store.scenario(instance.name, self._scenario, instance.created)
 
     def _locked(self, wait: float) -> AbstractContextManager[None]:
         if not self.lasts:
@@ -766,7 +797,7 @@ class Submission:
         self._watching = [each for each in observers if isinstance(each, Watching)]
         self._resumes = resumes
         self._code = shared.code
-        self._skipping = _skipping(work, self._store, self._code, force)
+        self._skipping = _skipping(work, self._store, self._code, force, shared.clock())
         jobs = Jobs(
             work.plan,
             self._record,
@@ -1020,6 +1051,32 @@ def _refuse_unbuilt(config: Config, plan: ExecutionPlan) -> None:
         raise SetupError("\n".join(map(str, found)), code="RUN509", diagnostics=found)
 
 
+def _created(plan: ExecutionPlan, known: datetime | None, clock: Callable[[], float]) -> datetime:
+    """When the scenario of a plan was made, or will be.
+
+    Raises:
+        UsageError: it was made at another time than the plan says.
+    """
+    wanted = plan.creation_date
+    if known is None:
+        return _located(wanted or datetime.fromtimestamp(clock()))
+    same = known.replace(tzinfo=None) if wanted is not None and wanted.tzinfo is None else known
+    if wanted is not None and wanted != same:
+        message = f"scenario `{plan.name}` was created {_shown(known)}, not {_shown(wanted)}"
+        hint = "it stays in its cycle: choose another name, or leave the creation date out"
+        raise UsageError(message, hint=hint)
+    return known
+
+
+def _located(moment: datetime) -> datetime:
+    """A moment with its offset. The day that it names stays, though its hour be skipped there."""
+    return moment if moment.tzinfo else moment.replace(tzinfo=moment.astimezone().tzinfo)
+
+
+def _shown(moment: datetime) -> str:
+    return moment.isoformat(" ", "minutes")
+
+
 def _instance(
     config: Config, plan: ExecutionPlan, created: datetime, memory: MutableMapping[str, Any]
 ) -> Instance:
@@ -1051,13 +1108,13 @@ def _lasting_by_task(plan: ExecutionPlan, instance: Instance) -> dict[str, list[
 
 
 def _skipping(
-    work: Work, store: Store, code: Fingerprints, force: Collection[str]
+    work: Work, store: Store, code: Fingerprints, force: Collection[str], now: float
 ) -> Skipping | None:
     """What judges the jobs of a plan; None where none of them can be skipped."""
     if not any(job.task.skippable for job in work.plan.jobs):
         return None
     past = past_of(store, work.instance.name)
-    return Skipping(work.plan, work.instance, past, code, force=force)
+    return Skipping(work.plan, work.instance, past, code, force=force, now=now)
 
 
 def _node_row(

@@ -156,7 +156,11 @@ def _execute_saved(
     plans = []
     for each in saved.plans:
         again = Wanted(
-            scenarios=(each.scenario,), name=each.name, mode=each.mode, selection=each.selection
+            scenarios=(each.scenario,),
+            name=each.name,
+            creation_date=each.creation_date,
+            mode=each.mode,
+            selection=each.selection,
         )
         (plan,) = plans_of(checked.config, again)
         if plan.digest != each.digest:
@@ -270,7 +274,8 @@ def _prepared(
     manner: Manner,
 ) -> Submission:
     try:
-        scenario = core.create_scenario(plan.scenario, plan.name)
+        created = plan.creation_date
+        scenario = core.create_scenario(plan.scenario, plan.name, creation_date=created)
         return scenario.prepare(
             plan,
             fail_fast=manner.fail_fast,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
@@ -63,6 +64,27 @@ class Duration(click.ParamType[float]):
         return seconds
 
 
+class Moment(click.ParamType[datetime]):
+    """A day, or a time of it, as ISO 8601 writes it; local unless it says its offset."""
+
+    name = "moment"
+
+    def convert(
+        self,
+        value: Any,
+        param: click.Parameter | None,
+        ctx: click.Context | None,  # noqa: ARG002 - click's signature
+    ) -> datetime:
+        try:
+            moment = datetime.fromisoformat(str(value))
+            moment.astimezone()  # which a day may be too early or too late for
+        except (ValueError, OverflowError):
+            option = param.opts[-1] if param is not None else "an option"
+            hint = "write it like 2026-11-22 or 2026-11-22T10:30"
+            raise UsageError(f"{option} takes no `{value}`", hint=hint) from None
+        return moment
+
+
 class Common(NamedTuple):  # `runner --help` needs this module, and attrs would double its time
     """What every command that reads a config is told.
 
@@ -120,6 +142,10 @@ _SCENARIOS: tuple[Option, ...] = (
     click.option("-s", "--scenario", "scenarios", multiple=True, metavar="ID", help="Which one."),
     click.option("--all", "all_", is_flag=True, help="All scenarios."),
     click.option("--name", metavar="NAME", help="Of the scenario; default: its id."),
+    click.option(
+        "--creation-date", type=Moment(), metavar="DATE",
+        help="Of a new scenario, which puts it into a cycle: 2026-11-22; default: now.",
+    ),
     click.option(
         "--mode", type=OneOf(["development", "standalone", "cluster"]),
         help="Where it runs, whatever the config says.",
@@ -192,7 +218,7 @@ def _common(files: tuple[str, ...], before: Mapping[str, Any], after: Mapping[st
 
 
 def scenario_options(function: Callable[..., int]) -> Callable[..., int]:
-    """Add `-s`, `--all`, `--name` and `--mode`."""
+    """Add `-s`, `--all`, `--name`, `--creation-date` and `--mode`."""
     return _added(function, _SCENARIOS)
 
 

@@ -108,6 +108,7 @@ def _verdicts(plan: ExecutionPlan, told: Forecast) -> list[dict[str, Any]]:
 
 def _human(plan: ExecutionPlan, told: Forecast, checked: Checked, paint: Paint) -> str:
     of = "" if plan.name == plan.scenario else f" of {plan.scenario}"
+    of += "" if told.cycle is None else f" in {told.cycle}"
     lines = [f"Plan for {paint(plan.name, bold=True)}{of}: {_where(plan)}", ""]
     verdicts = [_placed(verdict, checked) for verdict in told.verdicts]
     jobs = zip(plan.jobs, verdicts, strict=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 import attrs
@@ -24,6 +25,7 @@ class Wanted:
         scenarios: ids; none: the only one there is.
         all: whether all of them.
         name: of the scenario; None: its id.
+        creation_date: of the scenario, where it is not there yet; None: now.
         mode: instead of the config's.
         selection: of tasks.
     """
@@ -31,6 +33,7 @@ class Wanted:
     scenarios: tuple[str, ...] = ()
     all: bool = False
     name: str | None = None
+    creation_date: datetime | None = None
     mode: str | None = None
     selection: Selection = attrs.field(factory=Selection)
 
@@ -43,6 +46,7 @@ def wanted(options: dict[str, Any]) -> Wanted:
         scenarios=options.pop("scenarios"),
         all=options.pop("all_"),
         name=options.pop("name"),
+        creation_date=options.pop("creation_date"),
         mode=options.pop("mode"),
         selection=selection,
     )
@@ -59,6 +63,7 @@ def plans_of(config: Config, wanted: Wanted) -> list[ExecutionPlan]:
         raise UsageError("--name fits one scenario", hint=f"these are {', '.join(ids)}")
     name = None if wanted.name is None else check_name(wanted.name)
     plans = [compile_plan(config, each, name=name, selection=wanted.selection) for each in ids]
+    plans = [attrs.evolve(plan, creation_date=wanted.creation_date) for plan in plans]
     if wanted.mode is None:
         return plans
     return [attrs.evolve(plan, mode=Mode(wanted.mode)) for plan in plans]

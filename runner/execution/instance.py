@@ -25,12 +25,16 @@ class Instance:
 
     Attributes:
         name: the scenario's.
+        created: when it was made.
+        cycle: the name of its cycle; None: it belongs to none.
         places: its data nodes by id.
         files: those of them that are files.
         storages: what reads and writes them, by id.
     """
 
     name: str
+    created: datetime
+    cycle: str | None
     places: Mapping[str, Place]
     files: Mapping[str, Place]
     storages: Mapping[str, Storage]
@@ -59,11 +63,12 @@ def open_instance(
         frequency: of its scenario config.
         memory: where in_memory values live.
     """
+    cycle = None if frequency is None else cycle_of(frequency, created)
     places = {
         node.id: place_of(
             node,
             scenario=name,
-            cycle=None if frequency is None else cycle_of(frequency, created),
+            cycle=cycle,
             storage_folder=storage_folder(config),
             application_path=config.application_path,
         )
@@ -77,7 +82,9 @@ def open_instance(
         if runs(node.storage_type)
     }
     files = {node_id: place for node_id, place in places.items() if place.path is not None}
-    return Instance(name=name, places=places, files=files, storages=storages)
+    return Instance(
+        name=name, created=created, cycle=cycle, places=places, files=files, storages=storages
+    )
 
 
 def opened(node: DataNodeConfig, instance: Instance) -> Storage:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from datetime import timedelta
 from time import time
 from typing import Any, Final
 
@@ -87,6 +86,7 @@ class Skipping:
         fingerprints: Fingerprints,
         *,
         force: Collection[str] = (),
+        now: float,
     ) -> None:
         self._plan = plan
         self._instance = instance
@@ -101,7 +101,7 @@ class Skipping:
         self._settings: dict[str, Settings] = {}
         self._of_node: dict[str, str] = {}
         self._edited: dict[str, bool] = {}
-        self._now = time()
+        self._now = now
 
     def verdicts(self, changing: Iterable[str] = ()) -> Iterator[Verdict]:
         """Of each job of the plan, as far as it can be told before any has run.
@@ -211,7 +211,7 @@ class Skipping:
             return self._told_by_whom(changed)
         changed = changed_outputs(task, basis, before)
         if changed is None:
-            changed = expired(before, self._validity(task), self._now)
+            changed = self._expired(task, before)
         if changed is not None:
             return changed
         return Verdict(skip=True, reason="up to date", detail=f"written by run {before.run}")
@@ -267,10 +267,15 @@ class Skipping:
             return changed
         return changed._replace(detail=f"{changed.detail} (written by run {row.run})")
 
-    def _validity(self, task: TaskConfig) -> timedelta | None:
-        nodes = self._plan.data_nodes
-        periods = [nodes[node].validity_period for node in task.outputs]
-        return min((each for each in periods if each is not None), default=None)
+    def _expired(self, task: TaskConfig, before: Trace) -> Verdict | None:
+        """Of the first output that is too old, whoever has written it last: it may be shared."""
+        for node in task.outputs:
+            row = self._past.rows.get(self._instance.places[node].key)
+            written = before.ended if row is None else max(before.ended, row.written)
+            verdict = expired(written, self._plan.data_nodes[node].validity_period, self._now)
+            if verdict is not None:
+                return verdict
+        return None
 
     def _settings_of(self, task: TaskConfig) -> Settings:
         settings = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,7 +24,7 @@ class SavedPlan:
     """One plan of a saved document, as far as it says how to make it again.
 
     Attributes:
-        scenario, name, mode, selection: as in the plan.
+        scenario, name, mode, selection, creation_date: as in the plan.
         digest: of the plan that was saved.
     """
 
@@ -32,6 +33,7 @@ class SavedPlan:
     mode: str
     selection: Selection
     digest: str
+    creation_date: datetime | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -93,7 +95,7 @@ def read_plans(text: str, name: str) -> SavedPlans:
 def _saved(plan: Mapping[str, Any]) -> SavedPlan:
     selection = plan["selection"]
     several = {name: _texts(selection[name]) for name in ("tasks", "to", "tags", "exclude")}
-    sequence = selection["sequence"]
+    sequence, created = selection["sequence"], plan.get("creation_date")
     return SavedPlan(
         scenario=_text(plan["scenario"]),
         name=_text(plan["name"]),
@@ -104,6 +106,7 @@ def _saved(plan: Mapping[str, Any]) -> SavedPlan:
             sequence=None if sequence is None else _text(sequence),
         ),
         digest=_text(plan["digest"]),
+        creation_date=None if created is None else datetime.fromisoformat(_text(created)),
     )
 
 

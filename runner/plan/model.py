@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from datetime import date, time
+from datetime import date, datetime, time
 from functools import cached_property
 from math import isfinite
 from typing import Any
@@ -69,6 +69,7 @@ class ExecutionPlan:
         sources: the data nodes that jobs read and none writes -> where the first one names it.
         not_selected: the scenario's other tasks.
         selection: how the jobs were chosen.
+        creation_date: which the scenario gets where it is not there yet; None: now.
         config: what it was made of.
     """
 
@@ -82,6 +83,7 @@ class ExecutionPlan:
     sources: Mapping[str, KeyPath] = attrs.field(factory=dict)
     not_selected: tuple[str, ...] = ()
     selection: Selection = attrs.field(factory=Selection)
+    creation_date: datetime | None = None
     config: Config = attrs.field(factory=Config, eq=False, repr=False)
 
     @cached_property
@@ -127,9 +129,11 @@ def plain(value: Any) -> Any:
 
 
 def _document(plan: ExecutionPlan, tables: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    created = plan.creation_date
     return {
         "scenario": plan.scenario,
         "name": plan.name,
+        **({} if created is None else {"creation_date": created.isoformat()}),
         "mode": plan.mode.value,
         "workers": plan.workers,
         "storage_folder": tables.get("CORE", {}).get("storage_folder", CoreConfig().storage_folder),

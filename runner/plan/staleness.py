@@ -102,11 +102,17 @@ def changed_outputs(task: TaskConfig, now: Basis, before: Trace) -> Verdict | No
     return None
 
 
-def expired(before: Trace, validity: timedelta | None, now: float) -> Verdict | None:
-    """Where the outputs were valid only for a while, and that is over."""
-    if validity is None or now <= before.ended + validity.total_seconds():
+def expired(written: float, validity: timedelta | None, now: float) -> Verdict | None:
+    """Where an output was valid only for a while, and that is over.
+
+    Args:
+        written: when it was last written, in seconds since 1970, UTC.
+        validity: how long it is valid from then on, the last moment included.
+        now: likewise.
+    """
+    if validity is None or now <= written + validity.total_seconds():
         return None
-    since = datetime.fromtimestamp(before.ended + validity.total_seconds()).astimezone()
+    since = datetime.fromtimestamp(written + validity.total_seconds()).astimezone()
     return Verdict(
         skip=False, reason="validity period over since", detail=f"{since:%Y-%m-%d %H:%M}"
     )

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +47,18 @@ class Far:
 
 def instance(**storages: Any) -> Instance:
     places = {name: Place(f"s/{name}", None, is_users=False) for name in ("x", "y")}
-    return Instance(name="s", places=places, files={}, storages=storages)
+    return opened(places, **storages)
+
+
+def opened(places: Mapping[str, Place], **storages: Any) -> Instance:
+    return Instance(
+        name="s",
+        created=datetime(2026, 11, 24, tzinfo=UTC),
+        cycle=None,
+        places=places,
+        files={},
+        storages=storages,
+    )
 
 
 NODES = [DataNodeConfig(id=each, storage_type="s3_object", options=S3Options()) for each in "xy"]
@@ -85,11 +98,9 @@ def test_a_file_of_another_stamp_was_written_by_somebody_else(
     path = tmp_path / "x.p"
     path.write_bytes(b"12345")
     node = DataNodeConfig(id="x")
-    opened = Instance(
-        name="s", places={"x": Place("s/x", path, is_users=True)}, files={}, storages={"x": Far()}
-    )
+    place = Place("s/x", path, is_users=True)
 
-    (x,) = holdings_of([node], opened, {"s/x": ROW._replace(stamp=stamp)})
+    (x,) = holdings_of([node], opened({"x": place}, x=Far()), {"s/x": ROW._replace(stamp=stamp)})
 
     assert (x.origin, x.run, x.size, x.fingerprint) == ("outside", None, 5, None)
     assert x.written == path.stat().st_mtime
@@ -97,7 +108,6 @@ def test_a_file_of_another_stamp_was_written_by_somebody_else(
 
 def test_a_file_that_has_just_gone(tmp_path: Path) -> None:
     place = Place("s/x", tmp_path / "x.p", is_users=True)
-    opened = Instance(name="s", places={"x": place}, files={}, storages={"x": Far()})
 
     (x,) = holdings_of([DataNodeConfig(id="x")], opened, {})
 
@@ -106,7 +116,6 @@ def test_a_file_that_has_just_gone(tmp_path: Path) -> None:
 
 def test_of_a_folder_the_record_counts(tmp_path: Path) -> None:
     place = Place("s/x", tmp_path, is_users=True)
-    opened = Instance(name="s", places={"x": place}, files={}, storages={"x": Far()})
 
     (x,) = holdings_of([DataNodeConfig(id="x")], opened, {"s/x": ROW})
 

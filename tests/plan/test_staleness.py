@@ -81,13 +81,13 @@ def test_an_output_that_never_had_a_mark_is_not_missing() -> None:
     ("validity", "now", "is_over"),
     [
         pytest.param(None, 1e12, False, id="for-ever"),
-        pytest.param(timedelta(seconds=5), 1005.0, False, id="still"),
+        pytest.param(timedelta(seconds=5), 1005.0, False, id="the-last-moment"),
         pytest.param(timedelta(seconds=5), 1005.1, True, id="over"),
         pytest.param(timedelta(seconds=5), 0.0, False, id="the-clock-was-set-back"),
     ],
 )
 def test_validity(validity: timedelta | None, now: float, is_over: bool) -> None:
-    verdict = expired(BEFORE, validity, now)
+    verdict = expired(BEFORE.ended, validity, now)
 
     assert (verdict is not None) == is_over
     if verdict is not None:
