@@ -182,7 +182,7 @@ def test_what_opens_it_fails(demo: Path, site: Path, tmp_path: Path) -> None:
     assert ran.stderr == (
         "error[RUN402]: data node `poem`: storage type `text` of runner-text 1.0 cannot be opened: "
         "ModuleNotFoundError: No module named 'runner_txt'\n"
-        "  = help: `runner_txt:open` should open it, and touch nothing\n"
+        "  = help: `runner_txt:open` should give a storage, and touch nothing\n"
     )
 
 
@@ -204,3 +204,18 @@ def test_it_has_no_part_in_other_configs(demo: Path, site: Path) -> None:
     )
 
     assert (ran.stdout, ran.stderr) == ("\n", "")
+
+
+def test_its_own_tests_pass(demo: Path, site: Path) -> None:
+    tests = shutil.copy(EXAMPLE / "test_runner_text.py", demo)
+    ran = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tests)],
+        cwd=demo,
+        env={**os.environ, "PYTHONPATH": f"{Path(runner.__file__).parent.parent}:{site}"},
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+
+    assert ran.returncode == 0, ran.stdout
+    assert ran.stdout.splitlines()[-1].startswith("3 passed")

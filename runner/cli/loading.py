@@ -20,8 +20,9 @@ from runner.config.document import Places
 from runner.config.loader import Loaded, is_unreadable, load
 from runner.config.model import Config
 from runner.config.pauses import collector_paused
+from runner.config.plugins import unusable
 from runner.config.sources import find_config
-from runner.diagnostics import Diagnostic, Place, has_errors
+from runner.diagnostics import Diagnostic, Place, Severity, has_errors
 from runner.errors import ConfigError, UsageError
 from runner.functions.modules import modules_of
 
@@ -92,6 +93,7 @@ def check_loaded(
     """Find everything that is wrong with a config that is loaded."""
     if common.verbose:
         _tell_layers(loaded)
+        show_unusable(common.color)
     config = loaded.config
     modules = modules_of(config)
     found = [*depth.counting(loaded.diagnostics), *unknown_codes(config.check)]
@@ -136,6 +138,15 @@ def _tell_layers(loaded: Loaded) -> None:
     print(f"application path {loaded.config.application_path}", file=sys.stderr)
     for layer in loaded.document.layers:
         print(f"read {layer.name}", file=sys.stderr)
+
+
+def show_unusable(color: str) -> None:
+    """Tell of storage types that other packages bring and nobody can use."""
+    found = [
+        Diagnostic(code="RUN401", severity=Severity.WARNING, message=each.message, hint=each.hint)
+        for each in unusable()
+    ]
+    show_diagnostics(found, lambda _: None, color=color)
 
 
 def found_config() -> Path:

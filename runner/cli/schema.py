@@ -11,7 +11,7 @@ from typing import Final
 
 import click
 
-from runner.cli.loading import found_config
+from runner.cli.loading import found_config, show_unusable
 from runner.cli.options import Common, common_options
 from runner.cli.rendering import file_source, render_error, show_diagnostics
 from runner.cli.style import painter
@@ -54,6 +54,7 @@ def command(common: Common, project: bool, out: Path | None, check: bool) -> int
     if check and project and out is None:
         raise UsageError("--check --project needs -o FILE", hint="it says which file to look at")
     known = _project(common) if project else None
+    show_unusable(common.color)
     if check:
         files = COMMITTED if out is None else (out,)
         return _check({file: _text(file, known) for file in files}, common, project=project)

@@ -84,16 +84,13 @@ def storage_type(name: str) -> type[StorageOptions] | None:
     own = STORAGE_TYPES.get(name)
     if own is not None or not name:
         return own
-    found = plugin(name)
-    return found.type.options if isinstance(found, Plugin) else None
+    found = usable(name)
+    return None if found is None else found.type.options
 
 
 def storage_types() -> Mapping[str, type[StorageOptions]]:
     """Every storage type that can be used: runner's own, then those of other packages."""
-    names_of_others = sorted(_entry_points(tuple(sys.path)).keys() - STORAGE_TYPES.keys())
-    found = {name: plugin(name) for name in names_of_others}
-    others = {name: each.type.options for name, each in found.items() if isinstance(each, Plugin)}
-    return {**STORAGE_TYPES, **others}
+    return {name: options for name in names() if (options := storage_type(name)) is not None}
 
 
 def names() -> tuple[str, ...]:
@@ -105,6 +102,12 @@ def names() -> tuple[str, ...]:
 def plugin(name: str) -> Plugin | Unusable | None:
     """The storage type of that name that another package brings; None: there is none."""
     return None if name in STORAGE_TYPES else _loaded(name, tuple(sys.path))
+
+
+def usable(name: str) -> Plugin | None:
+    """The same, where it can be used."""
+    found = plugin(name)
+    return found if isinstance(found, Plugin) else None
 
 
 def unusable() -> Iterator[Unusable]:
@@ -132,8 +135,8 @@ def are_current(stamps: Mapping[str, str]) -> bool:
 
 
 def _state_of(name: str) -> str:
-    found = plugin(name)
-    return f"{found.package} {found.stamp}" if isinstance(found, Plugin) else ""
+    found = usable(name)
+    return "" if found is None else f"{found.package} {found.stamp}"
 
 
 @cache

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
-from runner.config.plugins import Plugin, opened_by, plugin
 from runner.data.csv_file import open_csv
 from runner.data.excel_file import open_excel
 from runner.data.generic import open_generic
@@ -17,7 +17,10 @@ from runner.data.s3_object import open_s3_object
 from runner.data.sql_query import open_sql
 from runner.data.sql_table import open_sql_table
 from runner.data.storage import Opening, Storage
-from runner.errors import JobError, SetupError
+from runner.errors import SetupError
+
+if TYPE_CHECKING:
+    from runner.config.plugins import Plugin
 
 STORAGES: Mapping[str, Callable[[Opening], Storage]] = {
     "csv": open_csv,
@@ -36,7 +39,7 @@ STORAGES: Mapping[str, Callable[[Opening], Storage]] = {
 
 def runs(storage_type: str) -> bool:
     """Whether data nodes of a storage type can be opened."""
-    return storage_type in STORAGES or isinstance(plugin(storage_type), Plugin)
+    return storage_type in STORAGES or _plugin(storage_type) is not None
 
 
 def open_storage(storage_type: str, opening: Opening) -> Storage:
@@ -44,28 +47,21 @@ def open_storage(storage_type: str, opening: Opening) -> Storage:
 
     Raises:
         SetupError: RUN509, the storage type (or a choice within it) is none of this version;
-            RUN402, what opens a storage type of another package cannot be imported, or raises.
+            RUN402, what opens a storage type of another package does not.
     """
     if storage_type in STORAGES:
         return STORAGES[storage_type](opening)
-    found = plugin(storage_type)
-    if not isinstance(found, Plugin):
+    found = _plugin(storage_type)
+    if found is None:
         message = f"storage type `{storage_type}` does not run in this version"
         raise SetupError(message, code="RUN509")
-    return _opened(found, opening)
+    from runner.data.foreign import open_foreign
+
+    return open_foreign(found, opening)
 
 
-def _opened(found: Plugin, opening: Opening) -> Storage:
-    """Open a data node of a storage type of another package."""
-    try:
-        storage: Storage = opened_by(found)(opening)
-    except JobError:
-        raise
-    except Exception as error:
-        message = (
-            f"data node `{opening.node}`: storage type `{found.name}` of {found.package} "
-            f"cannot be opened: {type(error).__name__}: {error}"
-        )
-        hint = f"`{found.type.open}` should open it, and touch nothing"
-        raise SetupError(message, code="RUN402", hint=hint) from error
-    return storage
+def _plugin(storage_type: str) -> Plugin | None:
+    # Most workers never do this, and start sooner without.
+    from runner.config.plugins import usable
+
+    return usable(storage_type)
