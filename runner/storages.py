@@ -9,9 +9,10 @@ a `StorageType`:
 `options` is a class of keys: fields of `str`, `bool`, `int`, `float`, `timedelta`, `FunctionRef`,
 `Mapping[str, Any]`, `tuple[str, ...]`, `tuple[Any, ...]` or `Any`, or one of these or None, each
 with a default. A field's `metadata` may say `{"required": True}`, `{"choices": ("a", "b")}` or
-`{"minimum": 1}`, and its validator may refuse a value. `open` names the function that takes an
-`Opening` and gives a `Storage`; whatever goes wrong there is a `JobError`. `runner.testing` checks
-that it does as it promises.
+`{"minimum": 1}`, and its validator may refuse a value. Class variables say the
+`extension` of files that runner names, and the `packages` without which nothing is read or written.
+`open` names the function that takes an `Opening` and gives a `Storage`; whatever goes wrong there
+is a `JobError`. `runner.testing` checks that it does as it promises.
 
 `examples/plugin` of runner's source is such a package.
 """

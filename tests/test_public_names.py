@@ -10,6 +10,7 @@ from typing import Final
 import pytest
 
 import runner
+import runner.storages
 
 README: Final = Path(__file__).parent.parent / "README.md"
 
@@ -82,3 +83,10 @@ def test_checking_loads_nothing_that_runs(tmp_path: Path) -> None:
     program = f"from runner.cli.app import run\nrun(['check', {str(path)!r}])"
 
     assert loaded_by(program, "rich", "pandas", "numpy", "sqlite3", "cloudpickle") == set()
+
+
+@pytest.mark.parametrize("name", runner.storages.__all__)
+def test_every_name_for_authors_of_storages_says_what_it_is(name: str) -> None:
+    found = getattr(runner.storages, name)
+
+    assert found.__doc__

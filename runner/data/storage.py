@@ -152,14 +152,17 @@ def write_all(writes: Iterable[tuple[Storage, Any]]) -> list[Mark | None]:
 
 
 def no_value(node: str, why: str, hint: str | None = None) -> JobError:
+    """RUN604, of a read where nothing was ever written."""
     return JobError(f"data node `{node}` has no value yet: {why}", code="RUN604", hint=hint)
 
 
 def read_failed(node: str, place: str, why: str) -> JobError:
+    """RUN604, of a read of what is there."""
     return JobError(f"data node `{node}`: {place} cannot be read: {why}", code="RUN604")
 
 
 def write_failed(node: str, place: str, why: str) -> JobError:
+    """RUN605, of a write for a reason that is not the value."""
     return JobError(f"data node `{node}`: {place} cannot be written: {why}", code="RUN605")
 
 
