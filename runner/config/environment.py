@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from runner.config.fields import ALL_FIELDS, DEPTH
-from runner.config.model import TAIPY_CORE_KEYS, EnvRef
+from runner.config.model import TAIPY_CORE_KEYS, DataNodeConfig, EnvRef
+from runner.config.options import option_keys
 from runner.config.values import (
     TYPES,
     BadValueError,
@@ -66,7 +67,11 @@ def _value(text: str, kind: str | None) -> Any:
     return escaped if is_typed(escaped) and (kind == "str" or is_typed(text)) else text
 
 
-def normal_env(env: Mapping[KeyPath, EnvRef], tables: Mapping[str, Any]) -> dict[KeyPath, EnvRef]:
+def normal_env(
+    env: Mapping[KeyPath, EnvRef],
+    tables: Mapping[str, Any],
+    data_nodes: Mapping[str, DataNodeConfig],
+) -> dict[KeyPath, EnvRef]:
     """By the key paths at which `writer` writes the values; `default` sections are resolved."""
     normal: dict[KeyPath, EnvRef] = {}
     for key, ref in env.items():
@@ -78,7 +83,9 @@ def normal_env(env: Mapping[KeyPath, EnvRef], tables: Mapping[str, Any]) -> dict
             normal[("JOB", "max_nb_of_workers")] = ref
         elif key[0] in DEPTH:
             depth = DEPTH[str(key[0])]
-            is_field = key[depth] in ALL_FIELDS[str(key[0])] or key[depth] == "properties"
+            node = data_nodes.get(str(key[1])) if key[0] == "DATA_NODE" else None
+            own = frozenset() if node is None else option_keys(type(node.options))
+            is_field = key[depth] in {*ALL_FIELDS[str(key[0])], *own, "properties"}
             normal[key if is_field else (*key[:depth], "properties", *key[depth:])] = ref
         elif key[0] == "RUNNER":
             normal[key] = ref

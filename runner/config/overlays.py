@@ -22,7 +22,7 @@ def without_stale_options(document: Document, report: Callable[..., None]) -> li
         nodes = layers[upper].tables.get("DATA_NODE")
         for node_id, table in nodes.items() if isinstance(nodes, dict) else ():
             new = text_of(table.get("storage_type")) if isinstance(table, dict) else ""
-            if new and storage_type(new) is not None:
+            if storage_type(new) is not None:
                 own = table.keys()
                 layers[:upper] = _drop_options(layers[:upper], node_id, new, own, report)
     return layers

@@ -6,6 +6,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import attrs
+
 from runner.config import meant, plugins
 from runner.config.document import Document, merge
 from runner.config.environment import normal_env, resolve_env
@@ -93,7 +95,7 @@ class Reading:
             )
         self._unknown_sections(tables)
         self._hidden_sections(layers[:-1], tables)
-        return Config(
+        config = Config(
             runner={**self._free_section(tables, "TAIPY"), **self._free_section(tables, "RUNNER")},
             job=self._job(self._table(tables, ("JOB",))),
             core=self._core(self._table(tables, ("CORE",))),
@@ -103,10 +105,11 @@ class Reading:
             scenarios=self._sections(
                 self._table(tables, ("SCENARIO",)), "SCENARIO", ScenarioConfig
             ),
-            env=normal_env(self._env, tables),
             unread=frozenset(self._unread),
             application_path=application_path,
         )
+        env = normal_env(self._env, tables, config.data_nodes)
+        return attrs.evolve(config, env=env) if env else config
 
     def _report(self, code: str, key: KeyPath, message: str, **more: Any) -> None:
         self._diagnostics.append(Diagnostic(code=code, key=key, message=message, **more))

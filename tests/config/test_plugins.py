@@ -301,6 +301,29 @@ def test_a_validator_shows_no_value_of_the_environment(install: Install, tmp_pat
     )
 
 
+@pytest.mark.parametrize(
+    "section",
+    [
+        pytest.param("[DATA_NODE.x]\n", id="its-own"),
+        pytest.param("[DATA_NODE.x]\n[DATA_NODE.default]\n", id="default"),
+    ],
+)
+def test_the_environment_in_its_keys(install: Install, tmp_path: Path, section: str) -> None:
+    install()
+    path = tmp_path / "runner.toml"
+    path.write_text(f'{section}storage_type = "note"\nauthor = "a"\ntoken = "ENV[TOKEN]"\n')
+
+    config = load([path], environ={"TOKEN": "hunter2"}).config
+
+    options: Any = config.data_nodes["x"].options
+    assert options.token == "hunter2"
+    assert [*config.env] == [("DATA_NODE", "x", "token")]
+    assert list(check_rules(config, modules_of(config))) == []
+    assert write_config(config) == (
+        '[DATA_NODE.x]\nstorage_type = "note"\nauthor = "a"\ntoken = "ENV[TOKEN]"\n'
+    )
+
+
 def test_defaults_go_to_nodes_of_the_same_type(install: Install, tmp_path: Path) -> None:
     install()
 
