@@ -393,8 +393,9 @@ class Core:
         if len(configs) > 1:
             raise UsageError(f"these are scenarios of {' and '.join(configs)}, not of one config")
         comparators = _comparators(self.config, scenarios[0])
+        mask = self._shared.session.mask
         with importable(self.config.application_path):
-            return list(compare(comparators, [each.instance for each in scenarios]))
+            return list(compare(comparators, [each.instance for each in scenarios], mask))
 
     def _plan(self, config: str | SectionRef, name: str | None) -> ExecutionPlan:
         config_id = _id_of(config)

@@ -13,7 +13,7 @@ from runner.data.storages import STORAGES
 
 SCRIPT = Path(__file__).parent / "concurrency/concurrency.py"
 WRITERS, WRITES, READERS = 3, 40, 2
-NO_FILES = frozenset({"in_memory"})
+NO_FILES = frozenset({"generic", "in_memory", "mongo_collection", "s3_object", "sql"})
 
 
 def contended(storage_type: str) -> subprocess.CompletedProcess[str]:

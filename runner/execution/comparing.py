@@ -10,10 +10,11 @@ import attrs
 
 from runner.config.references import FunctionRef
 from runner.errors import JobError
-from runner.execution.failures import Failure, failure_of
+from runner.execution.failures import Failure, failure_of, masked
 from runner.execution.importing import UserCodeError, load
 from runner.execution.instance import Instance
 from runner.execution.worker import awaited
+from runner.masks import NO_MASK, Mask
 
 
 @attrs.frozen(kw_only=True)
@@ -34,13 +35,16 @@ class Comparison:
 
 
 def compare(
-    comparators: Mapping[str, Sequence[FunctionRef]], instances: Sequence[Instance]
+    comparators: Mapping[str, Sequence[FunctionRef]],
+    instances: Sequence[Instance],
+    mask: Mask = NO_MASK,
 ) -> Iterator[Comparison]:
     """Call each comparator; where one cannot be called, or raises, the others are.
 
     Args:
         comparators: by data node.
         instances: the scenarios, in the order of the arguments.
+        mask: takes secrets out of failures.
     """
     for node_id, functions in comparators.items():
         for function in functions:
@@ -49,9 +53,9 @@ def compare(
                 result = _called(function, node_id, instances)
             except UserCodeError as error:
                 failure = attrs.evolve(error.failure, message=f"{error}", type="")
-                yield attrs.evolve(comparison, failure=failure)
+                yield attrs.evolve(comparison, failure=masked(failure, mask))
             except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's function raises anything
-                yield attrs.evolve(comparison, failure=failure_of(error))
+                yield attrs.evolve(comparison, failure=masked(failure_of(error), mask))
             else:
                 yield attrs.evolve(comparison, result=result)
 

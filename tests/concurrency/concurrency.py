@@ -33,8 +33,16 @@ CASES: Final[Mapping[str, Mapping[str, Any]]] = {
     "pickle": {},
     "json": {},
     "csv": {"exposed_type": "records"},
+    "excel": {"exposed_type": "records", "sheet_name": "rows"},
+    "parquet": {"exposed_type": "records"},
+    "sql_table": {
+        "db_engine": "sqlite",
+        "db_name": "x",
+        "table_name": "rows",
+        "exposed_type": "records",
+    },
 }
-"""By storage type that is one file, the options with which rows are read as they were written."""
+"""By storage type that is in one file, the options with which rows are read as they were written."""
 MOST_ROWS: Final = 4000
 LONGEST_CELL: Final = 60
 """Numbers of eight digits in a cell."""

@@ -109,7 +109,7 @@ def test_a_file_of_another_stamp_was_written_by_somebody_else(
 def test_a_file_that_has_just_gone(tmp_path: Path) -> None:
     place = Place("s/x", tmp_path / "x.p", is_users=True)
 
-    (x,) = holdings_of([DataNodeConfig(id="x")], opened, {})
+    (x,) = holdings_of([DataNodeConfig(id="x")], opened({"x": place}, x=Far()), {})
 
     assert (x.exists, x.origin) == (False, None)
 
@@ -117,6 +117,6 @@ def test_a_file_that_has_just_gone(tmp_path: Path) -> None:
 def test_of_a_folder_the_record_counts(tmp_path: Path) -> None:
     place = Place("s/x", tmp_path, is_users=True)
 
-    (x,) = holdings_of([DataNodeConfig(id="x")], opened, {"s/x": ROW})
+    (x,) = holdings_of([DataNodeConfig(id="x")], opened({"x": place}, x=Far()), {"s/x": ROW})
 
     assert (x.origin, x.size, x.rows) == ("task", 8, 2)
