@@ -42,7 +42,7 @@ CASES: Final[Mapping[str, Mapping[str, Any]]] = {
         "exposed_type": "records",
     },
 }
-"""By storage type that is in one file, the options with which rows are read as they were written."""
+"""By storage type of one file, the options with which rows are read as they were written."""
 MOST_ROWS: Final = 4000
 LONGEST_CELL: Final = 60
 """Numbers of eight digits in a cell."""
