@@ -10,7 +10,7 @@ import os
 import secrets
 import socket
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any, Final
 
 import attrs
@@ -119,22 +119,21 @@ def database(engine: str) -> Iterator[Made]:
             f"CREATE USER {name} PASSWORD '{password}'",
             f"CREATE DATABASE {name} OWNER {name}",
         ]
-        end = [f"DROP DATABASE {name} WITH (FORCE)", f"DROP USER {name}"]
+        end = [f"DROP DATABASE IF EXISTS {name} WITH (FORCE)", f"DROP USER IF EXISTS {name}"]
     else:
         begin = [
             f"CREATE DATABASE {name} CHARACTER SET latin1",
             f"CREATE USER {name}@'{HOST}' IDENTIFIED BY '{password}'",
             f"GRANT ALL ON {name}.* TO {name}@'{HOST}'",
         ]
-        end = [f"DROP DATABASE {name}", f"DROP USER {name}@'{HOST}'"]
+        end = [f"DROP DATABASE IF EXISTS {name}", f"DROP USER IF EXISTS {name}@'{HOST}'"]
     try:
         for statement in begin:
             execute(administrator, statement)
         yield made
     finally:
         for statement in end:
-            with suppress(Exception):
-                execute(administrator, statement)
+            execute(administrator, statement)
 
 
 def _connecting(url: URL, password: bytes | None = None) -> Engine:
