@@ -104,10 +104,10 @@ class NodeFolder:
         return Mark(fingerprint, stamp, size, files.rows_of(known, fingerprint))
 
     def read(self, read: Callable[[], _T]) -> _T:
-        """What a function reads from the files, all of them from the same folder.
+        """What a function reads from the files, all of them from the same folder, or file.
 
-        A folder is listed first and its files are opened later: where another has taken its place
-        meanwhile, it is read once more.
+        A folder is listed first and its files are opened later, and some open a file more than
+        once: where another has taken its place meanwhile, it is read once more.
         """
         while True:
             before = _identity(self.path)

@@ -6,7 +6,7 @@ import contextlib
 import functools
 import os
 import re
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import Any, BinaryIO, Final
 
 import attrs
@@ -137,16 +137,18 @@ class ParquetFile:
     def _read_pandas(self) -> Any:
         engine, keywords = self._keywords(self.options.read_kwargs)
         if engine == "fastparquet":
-            return self._read_fastparquet(keywords)
+            return self.folder.read(lambda: self._read_fastparquet(keywords))
         pandas = self._import("pandas")
-        self._import("pyarrow")
-        return pandas.read_parquet(self.file.path, engine=engine, **keywords)
+        with self._source() as source:
+            return pandas.read_parquet(source, engine=engine, **keywords)
 
     def _read_records(self) -> list[dict[Any, Any]]:
         engine, keywords = self._keywords(self.options.read_kwargs)
         if engine == "fastparquet":
-            return tables.table_of(self._read_fastparquet(keywords), self.file.node).records()
-        table = self._import("pyarrow.parquet").read_table(self.file.path, **keywords)
+            frame = self.folder.read(lambda: self._read_fastparquet(keywords))
+            return tables.table_of(frame, self.file.node).records()
+        with self._source() as source:
+            table = self._import("pyarrow.parquet").read_table(source, **keywords)
         records: list[dict[Any, Any]] = _without_index(table).to_pylist()
         return records
 
@@ -164,11 +166,25 @@ class ParquetFile:
                 found = library.ParquetFile(self.file.path, open_with=open_with)
             return found.to_pandas(**keywords)
 
+    @contextlib.contextmanager
+    def _source(self) -> Iterator[Any]:
+        """What pyarrow reads: the folder, or the file, opened once.
+
+        By its path it would open a file once more for its content, when another may be there.
+        """
+        arrow = self._import("pyarrow")
+        if self._is_folder():
+            yield self.file.path
+        else:
+            with arrow.OSFile(self.file.path) as file:
+                yield file
+
     def _read_polars(self) -> Any:
         polars = self._import("polars")
         _, keywords = self._keywords(self.options.read_kwargs)
         if not self._is_folder():
-            return polars.read_parquet(self.file.path, **keywords)
+            with open(self.file.path, "rb") as file:  # noqa: PTH123 - a path is text here
+                return polars.read_parquet(file, **keywords)
         return polars.read_parquet(self.folder.parts(), **{"hive_partitioning": True, **keywords})
 
     def _keywords(self, given: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:

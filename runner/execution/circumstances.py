@@ -64,7 +64,8 @@ def _head(git: Path) -> str | None:
 
 def _without_secret(argument: str) -> str:
     key, equals, _ = argument.partition("=")
-    hides = equals and (is_secret_key(key) or "broker_url" in key)
+    # of a table, the keys are in the value
+    hides = equals and (is_secret_key(argument) or "broker_url" in argument)
     return f"{key}=***" if hides else argument
 
 

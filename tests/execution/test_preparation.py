@@ -14,7 +14,6 @@ import pytest
 from runner.config.loader import load_config
 from runner.config.model import Config, JobConfig, Mode
 from runner.data.storage import write_all
-from runner.data.storages import STORAGES
 from runner.diagnostics import Diagnostic, Related, Severity
 from runner.errors import JobError
 from runner.execution.importing import UserCodeError, importable
@@ -422,11 +421,7 @@ def test_folders_that_are_not_there_have_no_leftovers(prepare: Prepare, tmp_path
 
 
 def test_what_this_version_cannot_do(tmp_path: Path) -> None:
-    text = TEXT.replace(
-        "default_data = 1",
-        'storage_type = "mongo_collection"\ndb_name = "x"\ncollection_name = "a"',
-    )
-    config = attrs.evolve(load(text, tmp_path), job=JobConfig(mode=Mode.CLUSTER))
+    config = attrs.evolve(load(TEXT, tmp_path), job=JobConfig(mode=Mode.CLUSTER))
 
     assert list(not_in_this_version(config, compile_plan(config, "default"))) == [
         Diagnostic(
@@ -434,12 +429,6 @@ def test_what_this_version_cannot_do(tmp_path: Path) -> None:
             key=("JOB", "mode"),
             message="mode `cluster` does not run in this version",
             hint="run it with --mode development",
-        ),
-        Diagnostic(
-            code="RUN509",
-            key=("DATA_NODE", "a", "storage_type"),
-            message="storage type `sql_table` does not run in this version",
-            hint=f"those that do are {', '.join(STORAGES)}",
         ),
     ]
 
