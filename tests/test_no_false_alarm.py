@@ -39,10 +39,17 @@ class Row:
 
 class Encoder: ...
 """,
+    "algos.py": "def summarise(sales): ...\n",
     "package/__init__.py": "from package.inner import found as exported\n",
     "package/inner.py": "def found(first): ...\n",
 }
-ENVIRON = {"HOME_OF_DATA": "data", "NUMBER": "3", "PASSWORD": "hunter2", "EMPTY": ""}
+ENVIRON = {
+    "HOME_OF_DATA": "data",
+    "NUMBER": "3",
+    "PASSWORD": "hunter2",
+    "SHOP_PASSWORD": "hunter2",
+    "EMPTY": "",
+}
 
 Told: TypeAlias = Callable[[str], list[str]]
 
