@@ -139,7 +139,7 @@ def forecast(
     with Store.open(folder) as store:
         created = _created(plan, store.created(plan.name), clock)
         instance = _instance(config, plan, created, {})
-        past = past_of(store, plan.name)
+        past = past_of(store, plan.name, store.data_nodes())
         changing = [node.id for node, _ in due_defaults(plan, instance, past.rows)]
         skipping = Skipping(plan, instance, past, code, force=forced, now=clock())
         verdicts, warnings = (
@@ -550,7 +550,7 @@ class Scenario:
             try:
                 remove_leftovers(instance)
                 write = partial(executor.write_first, work)
-                write_defaults(plan, instance, shared.store, write)
+                rows = write_defaults(plan, instance, shared.store, write)
                 refuse_errors(inputs_without_value(plan, instance))
             except BaseException:
                 executor.leave(work.number)
@@ -558,6 +558,7 @@ class Scenario:
         submission = Submission(
             shared,
             work,
+            rows,
             observers=observers,
             fail_fast=fail_fast,
             force=(ALL,) if force is True else force or (),
@@ -770,6 +771,7 @@ class Submission:
         self,
         shared: _Shared,
         work: Work,
+        rows: Mapping[str, NodeRow],
         *,
         observers: Sequence[Observer],
         fail_fast: bool,
@@ -798,7 +800,7 @@ class Submission:
         self._watching = [each for each in observers if isinstance(each, Watching)]
         self._resumes = resumes
         self._code = shared.code
-        self._skipping = _skipping(work, self._store, self._code, force, shared.clock())
+        self._skipping = _skipping(work, self._store, rows, self._code, force, shared.clock())
         jobs = Jobs(
             work.plan,
             self._record,
@@ -1109,12 +1111,17 @@ def _lasting_by_task(plan: ExecutionPlan, instance: Instance) -> dict[str, list[
 
 
 def _skipping(
-    work: Work, store: Store, code: Fingerprints, force: Collection[str], now: float
+    work: Work,
+    store: Store,
+    rows: Mapping[str, NodeRow],
+    code: Fingerprints,
+    force: Collection[str],
+    now: float,
 ) -> Skipping | None:
     """What judges the jobs of a plan; None where none of them can be skipped."""
     if not any(job.task.skippable for job in work.plan.jobs):
         return None
-    past = past_of(store, work.instance.name)
+    past = past_of(store, work.instance.name, rows)
     return Skipping(work.plan, work.instance, past, code, force=force, now=now)
 
 

@@ -45,7 +45,7 @@ def write_defaults(
     instance: Instance,
     store: Store,
     write: Callable[[Sequence[DataNodeConfig]], None],
-) -> None:
+) -> Mapping[str, NodeRow]:
     """Give data nodes their first values, and new ones where the config now says another.
 
     A value that a task or a user wrote is never replaced.
@@ -55,11 +55,17 @@ def write_defaults(
         instance: where they are.
         store: says what wrote them last, and is told.
         write: writes the first values of these, all or none; `Executor.write_first`.
+
+    Returns:
+        What wrote all data nodes last, by key.
     """
-    due = list(due_defaults(plan, instance, store.data_nodes()))
-    if due:
-        write([node for node, _ in due])
-        store.record_written(_first_rows(due, instance))
+    known = store.data_nodes()
+    due = list(due_defaults(plan, instance, known))
+    if not due:
+        return known
+    write([node for node, _ in due])
+    store.record_written(_first_rows(due, instance))
+    return store.data_nodes()
 
 
 def due_defaults(
