@@ -16,9 +16,9 @@ from runner.cli.failed import show_failure
 from runner.cli.history import config_options
 from runner.cli.loading import load_and_check, refuse_errors
 from runner.cli.nodes import (
-    holds,
     list_document,
     list_lines,
+    measures,
     node_document,
     node_lines,
     title,
@@ -340,8 +340,7 @@ def _tell(scenario: Scenario, data_node: DataNode, what: str, format_: str, answ
         more = len(edits) > _EDITS
         _print(node_document(scenario, holding, edits[:_EDITS], more=more), answer)
     else:
-        held = f": {holds(holding)}" if holding.exists else ""
-        print(f"{what} {title(scenario, holding)}{held}", file=answer)
+        print(f"{what} {title(scenario, holding)}{measures(holding)}", file=answer)
 
 
 def _problems(holdings: Sequence[Holding]) -> int:

@@ -85,9 +85,20 @@ def holds(holding: Holding) -> str:
         return "out of reach"
     if not holding.exists:
         return "none"
-    parts = [] if holding.size is None else [size(holding.size)]
-    parts += [] if holding.rows is None else [count(holding.rows, "row")]
-    return ", ".join(parts) or "there is one"
+    return ", ".join(_measures(holding)) or "there is one"
+
+
+def measures(holding: Holding) -> str:
+    """How much a data node holds, to follow its name; nothing where nobody can tell."""
+    told = ", ".join(_measures(holding))
+    return f": {told}" if told else ""
+
+
+def _measures(holding: Holding) -> Iterator[str]:
+    if holding.size is not None:
+        yield size(holding.size)
+    if holding.rows is not None:
+        yield count(holding.rows, "row")
 
 
 def writers_of(scenario: Scenario, node_id: str) -> list[str]:
