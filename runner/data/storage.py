@@ -125,8 +125,14 @@ class Opening:
     durable: bool = False
 
 
-def write_all(writes: Iterable[tuple[Storage, Any]]) -> list[Mark | None]:
+def write_all(
+    writes: Iterable[tuple[Storage, Any]], permit: Callable[[], None] = lambda: None
+) -> list[Mark | None]:
     """Write several values: none is committed before all are staged, the unsure ones first.
+
+    Args:
+        writes: where to, and what.
+        permit: is called before the first commit; raises where none may be.
 
     Returns:
         Of each what was written.
@@ -141,6 +147,7 @@ def write_all(writes: Iterable[tuple[Storage, Any]]) -> list[Mark | None]:
         for storage, value in writes:
             staged.append(storage.stage(value))
         due = sorted(staged, key=attrgetter("sure"))
+        permit()
         while due:
             due[0].commit()
             del due[0]

@@ -7,9 +7,11 @@ sides are the same interpreter. The first of each tuple says what it is:
     runner to worker
     session  application path, log file, folders of values on disk and in memory, secrets that no
              log keeps
-    enter    a submission: its number, that of its blueprint, functions, all frames or not
+    enter    a submission: its number, that of its blueprint, functions, all frames or not, and
+             whether its calls ask before they commit
     learn    a blueprint: its number, and what it says
     first    all frames or not, and the data nodes whose default data is to be written
+    answer   whether the call that has asked may commit
     calls    calls: number, submission, job, whether it needs the one before, values from memory
     leave    a submission that is over
     forget   a blueprint
@@ -18,6 +20,7 @@ sides are the same interpreter. The first of each tuple says what it is:
     entered  a submission; why it cannot be run, or None
     first    why it was not written, or None; the values of those that are in memory
     did      outcomes, each as bytes of `marshal`
+    may      the number of a call that asks whether it may commit, and waits
     retire   the process has been changed by its job and ends itself
 """
 
@@ -33,7 +36,8 @@ import attrs
 from runner.execution.failures import Failure
 from runner.execution.values import Encoded
 
-SESSION, LEARN, ENTER, FIRST, CALLS, LEAVE, FORGET, ENTERED, FIRST_DONE, DID, RETIRE = range(11)
+SESSION, LEARN, ENTER, FIRST, CALLS, LEAVE, FORGET, ANSWER = range(8)
+ENTERED, FIRST_DONE, DID, RETIRE, MAY = range(8, 13)
 
 HERE: Final[Encoded] = ("", ())
 """Stands for the value of an input that a call before it in the same message makes."""

@@ -11,7 +11,9 @@ import fcntl
 import os
 import pickle
 import sys
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from time import perf_counter
 from typing import Any, ClassVar, Final, NoReturn
 
@@ -19,6 +21,7 @@ import attrs
 
 from runner.data.pickle_file import not_picklable
 from runner.data.storage import Mark, Storage, no_value, read_failed, reason, write_failed
+from runner.errors import JobError
 from runner.execution import messages
 from runner.execution.definitions import function_from, storage_from
 from runner.execution.failures import Failure, failure_of, import_failure
@@ -117,12 +120,15 @@ class Entered:
         jobs: of each its task, its function's number, the places of its inputs and outputs.
         ids: of the data nodes, by place.
         storages: None where it is in memory.
+        full_traceback: whether failures tell the frames of runner too.
+        asks: whether its calls ask before they commit.
     """
 
     jobs: Sequence[tuple[str, int, Sequence[int], Sequence[int]]]
     ids: Sequence[str]
     storages: Sequence[Storage | None]
     full_traceback: bool = False
+    asks: bool = False
 
 
 class Worker:
@@ -130,6 +136,8 @@ class Worker:
 
     def __init__(self, socket: int, page: int) -> None:
         self._socket = _moved(socket)
+        self._received = bytearray()
+        self._arrived: deque[Any] = deque()
         self._page = Page(page)
         os.close(page)
         self._pid = os.getpid()
@@ -147,7 +155,6 @@ class Worker:
 
     def live(self) -> NoReturn:
         """Do what is said until nobody says any more."""
-        received = bytearray()
         does: dict[int, Callable[..., None]] = {
             messages.SESSION: self._open_session,
             messages.LEARN: self._learn,
@@ -158,15 +165,38 @@ class Worker:
             messages.LEAVE: self._leave,
         }
         while True:
-            for what, *arguments in messages.frames(received):
+            while self._arrived:
+                what, *arguments = self._arrived.popleft()
                 does[what](*arguments)
-            try:
-                data = os.read(self._socket, 1 << 20)
-            except OSError:
-                os._exit(LOST)
-            if not data:
-                os._exit(0)
-            received += data
+            self._listen()
+
+    def _listen(self) -> None:
+        """Take in what is said next."""
+        try:
+            data = os.read(self._socket, 1 << 20)
+        except OSError:
+            os._exit(LOST)
+        if not data:
+            os._exit(0)
+        self._received += data
+        self._arrived.extend(messages.frames(self._received))
+
+    def _ask(self, number: int) -> None:
+        """Ask whether a call may commit, and wait for the answer; what else is said can wait.
+
+        Raises:
+            JobError: RUN603, it may not.
+        """
+        self._send()
+        self._say(messages.MAY, number)
+        while True:
+            for place, (what, *arguments) in enumerate(self._arrived):
+                if what == messages.ANSWER:
+                    del self._arrived[place]
+                    if not arguments[0]:
+                        raise JobError("another worker has its job by now", code="RUN603")
+                    return
+            self._listen()
 
     def _open_session(
         self,
@@ -201,11 +231,13 @@ class Worker:
         blueprint: int,
         functions: Iterable[tuple[int, Any]],
         full: bool,  # noqa: FBT001 - as it arrives
+        asks: bool,  # noqa: FBT001 - as it arrives
     ) -> None:
         try:
             for number, definition in functions:
                 self._functions[number] = function_from(definition)
-            self._works[work] = self._entered(self._blueprints[blueprint], full=full)
+            entered = self._entered(self._blueprints[blueprint])
+            self._works[work] = attrs.evolve(entered, full_traceback=full, asks=asks)
         except UserCodeError as error:
             self._take_printed()
             self._say(messages.ENTERED, work, _told(error, full=full))
@@ -221,8 +253,8 @@ class Worker:
             self._housekeeping.remember()
         self._say(messages.ENTERED, work, None)
 
-    def _entered(self, about: dict[str, Any], *, full: bool) -> Entered:
-        entered = about.get("entered")
+    def _entered(self, about: dict[str, Any]) -> Entered:
+        entered: Entered | None = about.get("entered")
         if entered is None:
             nodes = about["nodes"]
             storages = [None if by is None else storage_from(node, by) for node, by in nodes]
@@ -231,7 +263,7 @@ class Worker:
             entered = about["entered"] = Entered(
                 about["jobs"], [node for node, _ in nodes], storages
             )
-        return attrs.evolve(entered, full_traceback=full)
+        return entered
 
     def _write_first(self, full: bool, nodes: Iterable[tuple[bytes, bytes | None]]) -> None:  # noqa: FBT001 - as it arrives
         # Most workers never do this, and the config takes as long to import as all the rest.
@@ -276,7 +308,9 @@ class Worker:
                 self._keep(messages.packed((number, None, 0.0, None, None, 0, 0, ())))
                 went_well = False
                 continue
-            outcome, passed = self._run_one(Call(work, job), self._works[work], values, made)
+            entered = self._works[work]
+            permit = partial(self._ask, number) if entered.asks else None
+            outcome, passed = self._run_one(Call(work, job), entered, values, made, permit)
             went_well = outcome.failure is None
             self._note(number, outcome, passed)
             is_long = outcome.seconds > SENT_EVERY
@@ -292,7 +326,12 @@ class Worker:
             self._retire()
 
     def _run_one(
-        self, call: Call, entered: Entered, values: Sequence[Encoded], made: dict[int, Encoded]
+        self,
+        call: Call,
+        entered: Entered,
+        values: Sequence[Encoded],
+        made: dict[int, Encoded],
+        permit: Callable[[], None] | None,
     ) -> tuple[Outcome, tuple[Encoded, ...]]:
         task, function, reads, writes = entered.jobs[call.job]
         storages, ids, folders = entered.storages, entered.ids, self._folders
@@ -310,7 +349,7 @@ class Worker:
                     storage = Passed(ids[place], value, folders)
             inputs.append(storage)
         outputs = [storages[place] or Passed(ids[place], None, folders) for place in writes]
-        step = Step(task, self._functions[function], inputs, outputs)
+        step = Step(task, self._functions[function], inputs, outputs, permit=permit)
         outcome = run_job(call, step, full_traceback=entered.full_traceback)
         if os.getpid() != self._pid:  # the job has forked, and this is the child
             os._exit(0)

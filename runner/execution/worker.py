@@ -18,13 +18,19 @@ Marks: TypeAlias = Sequence[Mark | None]
 
 @attrs.define(eq=False)
 class Step:
-    """What a worker needs to run a task's jobs: the function, and its data nodes opened."""
+    """What a worker needs to run a task's jobs: the function, and its data nodes opened.
+
+    Attributes:
+        permit: is called before the outputs are committed, and raises where they must not be;
+            None: they may.
+    """
 
     task: str
     function: Callable[..., Any]
     inputs: Sequence[Storage]
     outputs: Sequence[Storage]
     timeout: float | None = None
+    permit: Callable[[], None] | None = None
 
 
 # None of the three is frozen, against the custom here: freezing would double the time to make one.
@@ -81,7 +87,10 @@ def attempt(step: Step) -> Marks:
     result = step.function(*[storage.read() for storage in step.inputs])
     if type(result) is CoroutineType:
         result = awaited(result)
-    outputs = step.outputs
+    outputs, permit = step.outputs, step.permit
+    if permit is not None:
+        parts = (result,) if len(outputs) == 1 else _parts(step, result) if outputs else ()
+        return write_all(zip(outputs, parts, strict=True), permit)
     if len(outputs) == 1:
         return (_write(outputs[0], result),)
     if not outputs:

@@ -86,6 +86,7 @@ def test_the_words_differ() -> None:
     words = [
         messages.SESSION, messages.LEARN, messages.ENTER, messages.FIRST, messages.CALLS,
         messages.LEAVE, messages.FORGET, messages.ENTERED, messages.FIRST_DONE, messages.DID,
+        messages.ANSWER, messages.MAY,
         messages.RETIRE,
     ]  # fmt: skip
 

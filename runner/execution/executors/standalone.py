@@ -23,7 +23,7 @@ from itertools import takewhile
 from operator import attrgetter, is_
 from threading import Lock
 from time import monotonic, time
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
 import attrs
 
@@ -57,6 +57,9 @@ MOST_BLUEPRINTS: Final = 16
 """Plans that workers remember, so that a scenario which is submitted again is not told again."""
 _LONG: Final = 3600.0  # what a job of an unknown function is taken for
 _NEVER: Final = float("inf")
+
+Permit: TypeAlias = Callable[[Call, Callable[[bool], None]], None]
+"""Is given a call that asks whether it may commit, and what is to be called with the answer."""
 
 _LOAD: Final = attrgetter("load")
 _T = TypeVar("_T")
@@ -158,13 +161,25 @@ class StandaloneExecutor:
     those two begin is done by the one that waits.
     """
 
-    def __init__(self, workers: int, start_method: StartMethod = StartMethod.SPAWN) -> None:
+    def __init__(
+        self,
+        workers: int,
+        start_method: StartMethod = StartMethod.SPAWN,
+        permit: Permit | None = None,
+    ) -> None:
         """Begin to start workers.
+
+        Args:
+            workers: how many.
+            start_method: how they are started.
+            permit: is asked, by the thread that waits, whether a call may commit what it has
+                staged; None: each may.
 
         Raises:
             SetupError: this system cannot have them.
         """
         self.start_method = start_method
+        self._permit = permit
         self._workers = Workers(workers, start_method)
         self._session: Session | None = None
         self._desks: dict[int, Desk] = {}
@@ -343,7 +358,8 @@ class StandaloneExecutor:
         desk.blueprints = (desk.blueprints & kept) | {blueprint.number}
         new = [(each, definitions[each]) for each in blueprint.functions - desk.knows]
         full = known.work.full_traceback
-        told += messages.frame(messages.ENTER, number, blueprint.number, new, full)
+        asks = self._permit is not None
+        told += messages.frame(messages.ENTER, number, blueprint.number, new, full, asks)
         desk.knows |= blueprint.functions
         desk.entering.append(number)
         self._workers.send(desk.worker, told)
@@ -441,6 +457,22 @@ class StandaloneExecutor:
         elif what == messages.RETIRE:
             desk.retires = True
             self._give_back(desk, desk.sent)
+        elif what == messages.MAY:
+            self._ask_for(desk, *arguments)
+
+    def _ask_for(self, desk: Desk, number: int) -> None:
+        """Ask whether a call may commit; the answer may come later, in any thread."""
+
+        def answer(allowed: bool) -> None:  # noqa: FBT001 - there is nothing else to it
+            said = messages.frame(messages.ANSWER, allowed)
+            self._errands.append(partial(self._workers.send, desk.worker, said))
+            self.wake()
+
+        sent = desk.sent.get(number)
+        if sent is None or self._permit is None:  # taken back
+            answer(False)  # noqa: FBT003 - as above
+        else:
+            self._permit(sent.call, answer)
 
     def _entered(self, desk: Desk, number: int, refusal: tuple[str, Any] | None) -> None:
         desk.entering.popleft()
