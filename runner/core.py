@@ -543,6 +543,7 @@ class Scenario:
             memory=shared.memory,
             keep=keep,
             full_traceback=full_traceback,
+            say=partial(_tell, observers),
         )
         executor = shared.engine.executor
         with _concealing(shared.session.mask), importable(shared.config.application_path):
@@ -989,6 +990,9 @@ class Watching:
     def ended(self, job: JobEnd) -> None:
         self.tell(job.task, job.status)
 
+    def told(self, text: str) -> None:
+        """It is no change of status."""
+
     def tell(self, task: str | None, status: JobStatus | SubmissionStatus) -> None:
         assert self.submission is not None, "it is told before the run starts"
         try:
@@ -1046,6 +1050,11 @@ def refuse_errors(diagnostics: Iterable[Diagnostic]) -> None:
     if has_errors(found):
         message = "\n".join(str(each) for each in found if each.is_error)
         raise ConfigError(message, diagnostics=found)
+
+
+def _tell(observers: Sequence[Observer], text: str) -> None:
+    for observer in observers:
+        observer.told(text)
 
 
 def _refuse_unbuilt(config: Config, plan: ExecutionPlan) -> None:

@@ -25,10 +25,11 @@ COMMANDS: Final[Mapping[str, str]] = {
     "compare": "Run comparators over instances of a scenario.",
     "config": "Show or export the resolved config.",
     "schema": "Write the JSON Schema that editors complete and judge by.",
+    "run-worker": "Work for runs in cluster mode.",
     "init": "Make a small project that runs.",
     "explain": "Tell what a code means, with a bad and a good example.",
 }
-"""Each is `command` of the module of its name in this package, which only its use imports."""
+"""Each is `command` of the module of its name, with `_` for `-`, in this package, which only its use imports."""
 
 
 class Commands(click.Group):
@@ -42,7 +43,7 @@ class Commands(click.Group):
             return None
         from importlib import import_module
 
-        command: click.Command = import_module(f"runner.cli.{name}").command
+        command: click.Command = import_module(f"runner.cli.{name.replace('-', '_')}").command
         return command
 
     def resolve_command(

@@ -73,6 +73,9 @@ class RunEvents:
     def ended(self, job: JobEnd) -> None:
         self._events.event("job_ended", run=self._run, **_job(job))
 
+    def told(self, text: str) -> None:
+        self._events.event("note", run=self._run, text=text)
+
 
 def _run(submission: Submission) -> dict[str, Any]:
     return {

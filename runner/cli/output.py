@@ -40,6 +40,9 @@ class Streaming:
                 self._show(job.task, job.output, whole=True)
                 self._shown.pop((job.output.file, job.output.start), None)
 
+    def told(self, text: str) -> None:
+        """It is shown with the progress."""
+
     def look(self, running: Iterable[tuple[str, Output]]) -> None:
         """Show what running jobs have printed since."""
         with self._lock:

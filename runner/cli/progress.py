@@ -50,6 +50,9 @@ class Lines:
             text += f" (attempt {job.attempts} of {self._retries[job.task] + 1})"
         self._print(word, f"{job.task.ljust(self._width)}  {text}", color)
 
+    def told(self, text: str) -> None:
+        self._print("note", clean(text), "yellow")
+
     def _print(self, word: str, text: str, color: str | None = None) -> None:
         self._say(word, f"{self._run}{text}", color)
 
@@ -79,6 +82,9 @@ class Bar:
         self._progress.advance(self._bar)
         if job.status is not JobStatus.COMPLETED:
             self._lines.ended(job)
+
+    def told(self, text: str) -> None:
+        self._lines.told(text)
 
 
 @contextmanager

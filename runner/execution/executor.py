@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Callable, MutableMapping, Sequence
 from typing import Any, Protocol
 
 import attrs
@@ -27,6 +27,7 @@ class Work:
         memory: the values of its data nodes in memory, by key.
         keep: whether values in memory are wanted after the last job that reads them.
         full_traceback: whether failures tell the frames of runner too.
+        say: tells the users something about how it goes on, in a line.
     """
 
     number: int
@@ -37,6 +38,7 @@ class Work:
     memory: MutableMapping[str, Any]
     keep: bool = True
     full_traceback: bool = False
+    say: Callable[[str], None] = lambda _: None
 
 
 class Source(Protocol):

@@ -78,6 +78,9 @@ class Observer(Protocol):
     def ended(self, job: JobEnd) -> None:
         """A job has ended, and its end is recorded."""
 
+    def told(self, text: str) -> None:
+        """What whoever waits for the run wants to know of the place where it runs."""
+
 
 class Judge(Protocol):
     """Says of the jobs of a plan whether they have to run."""

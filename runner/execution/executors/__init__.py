@@ -22,9 +22,16 @@ def _standalone(job: JobConfig) -> Executor:
     return StandaloneExecutor(workers_of(job), job.start_method)
 
 
+def _cluster(job: JobConfig) -> Executor:
+    from runner.execution.executors.cluster import ClusterExecutor
+
+    return ClusterExecutor(job, os.environ)
+
+
 EXECUTORS: Final[Mapping[Mode, Callable[[JobConfig], Executor]]] = {
     Mode.DEVELOPMENT: _development,
     Mode.STANDALONE: _standalone,
+    Mode.CLUSTER: _cluster,
 }
 
 

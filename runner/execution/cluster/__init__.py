@@ -1,0 +1,1 @@
+"""Jobs on many machines: what crosses the broker, and both ends of it."""

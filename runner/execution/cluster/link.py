@@ -1,0 +1,430 @@
+"""A connection to the broker, of one thread, which is made anew whenever it breaks.
+
+It is polled: who owns it waits for its socket together with whatever else may happen, and calls
+`turn` when that is ready or time has passed. Nothing that is published is waited for: the broker
+confirms later, or does not (https://www.rabbitmq.com/docs/confirms).
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import select
+import ssl
+import uuid
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Final
+
+import attrs
+
+from runner.errors import SetupError
+
+if TYPE_CHECKING:
+    import amqp  # type: ignore[import-untyped]  # it has no types
+
+HEARTBEAT: Final = 10
+"""Seconds after twice which a connection that is silent counts as broken."""
+TASK: Final = "runner.jobs"
+"""The task of Celery by which workers are given jobs."""
+KEPT: Final = 7 * 24 * 3600
+"""Seconds for which what workers tell is kept while nobody listens."""
+
+_PATIENCE: Final = 10.0
+_FIRST_PAUSE: Final = 0.2
+_LONGEST_PAUSE: Final = 5.0
+_PERSISTENT: Final = 2
+
+Confirmed = Callable[[bool], None]
+
+
+@attrs.frozen
+class Names:
+    """What things are called at the broker, by the `queue` of the config.
+
+    A queue cannot be declared again with other arguments, so each name has the version of them.
+    """
+
+    queue: str
+
+    @property
+    def jobs(self) -> str:
+        """The queue from which workers take jobs."""
+        return f"{self.queue}.jobs.v1"
+
+    @property
+    def control(self) -> str:
+        """The exchange by which all are told something."""
+        return f"{self.queue}.control.v1"
+
+    def results(self, run: str) -> str:
+        """The queue to which workers tell what became of the jobs of a run."""
+        return f"{self.queue}.results.{run}"
+
+
+@attrs.frozen
+class Delivery:
+    """A message that has arrived.
+
+    Attributes:
+        queue: from which.
+        body: a sealed text.
+        tag: for `Link.ack`; None: it needs none.
+    """
+
+    queue: str
+    body: Any
+    tag: int | None
+
+
+class Link:
+    """A connection to the broker.
+
+    Attributes:
+        is_up: whether there is one now.
+        why: why there is none.
+        blocked: why the broker takes no messages for now; empty: it does.
+        since: when it came up, or went down.
+    """
+
+    def __init__(self, url: str, prepare: Callable[[Link], None]) -> None:
+        """Connect at the first `turn`.
+
+        Args:
+            url: of the broker, or of several, separated by `;`.
+            prepare: is called whenever there is a new connection; declares, and consumes.
+        """
+        import kombu  # type: ignore[import-untyped]  # it has no types
+
+        self._kombu = kombu
+        self._urls = deque(filter(None, (each.strip() for each in url.split(";"))))
+        self._prepare = prepare
+        self._connection: Any = None
+        self._channel: Any = None
+        self._arrived: deque[Delivery] = deque()
+        self._unconfirmed: dict[int, Confirmed] = {}
+        self._confirmations: deque[tuple[int, bool, bool]] = deque()
+        self._published = 0
+        self._pause = _FIRST_PAUSE
+        self._next = 0.0
+        self._beat = 0.0
+        self._canceled = False
+        self.is_up = False
+        self.why = ""
+        self.blocked = ""
+        self.since = monotonic()
+
+    def fileno(self) -> int | None:
+        """What can be read when `turn` has something to do; None: there is no connection."""
+        return self._amqp.sock.fileno() if self.is_up else None
+
+    def patience(self) -> float:
+        """Seconds after which `turn` is to be called in any case."""
+        due = self._beat if self.is_up else self._next
+        return max(0.0, due - monotonic())
+
+    def turn(self) -> list[Delivery]:
+        """Connect where that is due, and take in what has arrived."""
+        if not self.is_up:
+            if monotonic() < self._next:
+                return []
+            self._connect()
+        with self._told():
+            if self.is_up:
+                self._read()
+        arrived = list(self._arrived)
+        self._arrived.clear()
+        return arrived
+
+    def publish(
+        self,
+        text: str,
+        queue: str,
+        *,
+        exchange: str = "",
+        is_task: bool = False,
+        is_lasting: bool = True,
+        confirmed: Confirmed | None = None,
+    ) -> None:
+        """Send a sealed text to a queue, or to an exchange.
+
+        Args:
+            text: it.
+            queue: its name.
+            exchange: instead.
+            is_task: whether a worker of Celery is to take it.
+            is_lasting: whether it survives a restart of the broker.
+            confirmed: is told, later, whether the broker has it in a queue; at once, and that it
+                has not, where there is no connection.
+        """
+        if not self.is_up:
+            if confirmed is not None:
+                confirmed(False)
+            return
+        message = self._task(text) if is_task else self._kombu_message(text)
+        if is_lasting:
+            message.properties["delivery_mode"] = _PERSISTENT
+        self._published += 1
+        if confirmed is not None:
+            self._unconfirmed[self._published] = confirmed
+        message.properties["message_id"] = str(self._published)
+        with self._told():
+            self._channel.basic_publish(message, exchange, queue, mandatory=not exchange)
+
+    def ack(self, tag: int) -> None:
+        """All deliveries of this connection up to that one are taken care of."""
+        with self._told():
+            if self.is_up:
+                self._channel.basic_ack(tag, multiple=True)
+
+    def waiting(self, queue: str) -> tuple[int, int] | None:
+        """How many messages wait in a queue, and how many consumers it has.
+
+        None: there is no connection, or no such queue.
+        """
+        found: Any = None
+        with self._told():
+            if self.is_up:
+                channel = self._amqp.channel()
+                try:
+                    found = channel.queue_declare(queue, passive=True)
+                except self._errors()[1]:  # that it is not there closes the channel
+                    return None
+                channel.close()
+        return None if found is None else (found.message_count, found.consumer_count)
+
+    # For `prepare`
+
+    def declare_jobs(self, names: Names) -> None:
+        """The queue of jobs."""
+        self._channel.queue_declare(names.jobs, durable=True, auto_delete=False)
+
+    def declare_results(self, queue: str) -> None:
+        self._channel.queue_declare(
+            queue, durable=True, auto_delete=False, arguments={"x-expires": KEPT * 1000}
+        )
+
+    def listen(self, names: Names) -> None:
+        """Hear what all are told."""
+        self._channel.exchange_declare(names.control, "fanout", durable=True, auto_delete=False)
+        queue = self._channel.queue_declare("", exclusive=True, auto_delete=True).queue
+        self._channel.queue_bind(queue, names.control)
+        self._channel.basic_consume(
+            queue,
+            no_ack=True,
+            callback=lambda message: self._arrived.append(
+                Delivery(names.control, message.body, None)
+            ),
+        )
+
+    def consume(self, queue: str) -> None:
+        """Take what arrives in a queue, alone; each delivery waits for `ack`."""
+        self._channel.basic_consume(
+            queue,
+            exclusive=True,
+            callback=lambda message: self._arrived.append(
+                Delivery(queue, message.body, message.delivery_tag)
+            ),
+            on_cancel=self._on_cancel,
+        )
+
+    def delete(self, queue: str) -> None:
+        with self._told():
+            if self.is_up:
+                self._channel.queue_delete(queue)
+
+    def close(self) -> None:
+        connection, self._connection = self._connection, None
+        self.is_up = False
+        if connection is not None:
+            with suppress(Exception):  # whatever a broken connection says to that
+                connection.close()
+
+    # The connection
+
+    @property
+    def _amqp(self) -> Any:
+        return self._connection.connection
+
+    def _connect(self) -> None:
+        url = self._urls[0]
+        options = {
+            "read_timeout": _PATIENCE,
+            "write_timeout": _PATIENCE,
+            "on_blocked": self._on_blocked,
+            "on_unblocked": self._on_unblocked,
+        }
+        connection = self._kombu.Connection(
+            url, heartbeat=HEARTBEAT, connect_timeout=5, transport_options=options
+        )
+        try:
+            connection.connect()
+            self._connection = connection
+            self._channel = self._amqp.channel()
+            self._channel.confirm_select()
+            self._channel.events["basic_ack"].add(self._on_ack)
+            self._channel.events["basic_nack"].add(self._on_nack)
+            self._channel.events["basic_return"].add(self._on_return)
+            self._published = 0
+            self._confirmations.clear()
+            self._canceled = False
+            self._prepare(self)
+        except self._errors()[0] as error:
+            with suppress(Exception):
+                connection.close()
+            self._connection = None
+            self._urls.rotate(-1)
+            self._go_down(error)
+        else:
+            self.is_up = True
+            self.why = self.blocked = ""
+            self.since = monotonic()
+            self._pause = _FIRST_PAUSE
+            self._beat = monotonic() + HEARTBEAT / 4
+
+    def _errors(self) -> tuple[tuple[type[BaseException], ...], tuple[type[BaseException], ...]]:
+        """What a connection that cannot go on raises, and what a channel does."""
+        from amqp import exceptions  # type: ignore[import-untyped]  # it has no types
+
+        fatal = (exceptions.AMQPError, OSError, ssl.SSLError)
+        return fatal, (exceptions.ChannelError,)
+
+    def _told(self) -> _Told:
+        return _Told(self)
+
+    def _go_down(self, error: BaseException) -> None:
+        if self.is_up:
+            self.since = monotonic()
+        self.is_up = False
+        self.why = _said(error)
+        self._next = monotonic() + self._pause * random.uniform(0.8, 1.2)
+        self._pause = min(2 * self._pause, _LONGEST_PAUSE)
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(Exception):  # it is broken
+                connection.collect(socket_timeout=0.1)
+        unconfirmed, self._unconfirmed = self._unconfirmed, {}
+        for confirmed in unconfirmed.values():
+            confirmed(False)
+
+    def _read(self) -> None:
+        poll = select.poll()
+        poll.register(self._amqp.sock, select.POLLIN)
+        while poll.poll(0) or _pending(self._amqp.sock):
+            self._amqp.blocking_read(timeout=_PATIENCE)
+        if self._canceled:  # its queue is gone
+            raise ConnectionResetError("the queue of results was deleted")
+        if monotonic() >= self._beat:
+            self._amqp.heartbeat_tick(rate=2)
+            self._beat = monotonic() + HEARTBEAT / 4
+        while self._confirmations:
+            self._settle(*self._confirmations.popleft())
+
+    def _settle(self, tag: int, multiple: bool, is_there: bool) -> None:  # noqa: FBT001 - as it arrives
+        tags = [each for each in self._unconfirmed if each <= tag] if multiple else [tag]
+        for each in tags:
+            confirmed = self._unconfirmed.pop(each, None)
+            if confirmed is not None:
+                confirmed(is_there)
+
+    # What the broker says meanwhile; it may come in the middle of anything
+
+    def _on_ack(self, tag: int, multiple: bool) -> None:  # noqa: FBT001 - as it arrives
+        self._confirmations.append((tag, multiple, True))
+
+    def _on_nack(self, tag: int, multiple: bool) -> None:  # noqa: FBT001 - as it arrives
+        self._confirmations.append((tag, multiple, False))
+
+    def _on_return(self, _error: Any, _exchange: str, _key: str, message: Any) -> None:
+        """It is in no queue; the broker confirms it nonetheless, after this."""
+        tag = int(message.properties.get("message_id", 0))
+        self._confirmations.append((tag, False, False))
+
+    def _on_cancel(self, _tag: str) -> None:
+        self._canceled = True
+
+    def _on_blocked(self, reason: str) -> None:
+        self.blocked = reason or "an alarm"
+
+    def _on_unblocked(self) -> None:
+        self.blocked = ""
+
+    # Messages
+
+    def _task(self, text: str) -> Any:
+        """A message that Celery takes for a task: its protocol 2.
+
+        https://docs.celeryq.dev/en/stable/internals/protocol.html
+        """
+        number = str(uuid.uuid4())
+        headers = {"lang": "py", "task": TASK, "id": number, "root_id": number, "parent_id": None}
+        embed: Mapping[str, None] = dict.fromkeys(("callbacks", "errbacks", "chain", "chord"))
+        body = json.dumps([[text], {}, embed])
+        return self._kombu_message(
+            body, content_type="application/json", headers=headers, correlation_id=number
+        )
+
+    def _kombu_message(self, body: str, **properties: Any) -> amqp.Message:
+        from amqp.basic_message import Message  # type: ignore[import-untyped]  # it has no types
+
+        properties = {"content_type": "text/plain", "content_encoding": "utf-8", **properties}
+        headers = properties.pop("headers", None)
+        return Message(body, application_headers=headers, **properties)
+
+
+class _Told:
+    """Around what the connection does: where it breaks, it is down, and nothing is raised."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> bool:
+        if error is not None and isinstance(error, self._link._errors()[0]):
+            self._link._go_down(error)
+            return True
+        return False
+
+
+def unreachable(url: str, why: str) -> SetupError:
+    """RUN501: no broker, at a place that is told without its password."""
+    return SetupError(
+        f"the broker at {places(url)} cannot be reached: {why}",
+        code="RUN501",
+        hint="is it running? [JOB] broker_url says where it is",
+    )
+
+
+def places(url: str) -> str:
+    """Where brokers are, without who logs in there."""
+    from urllib.parse import urlsplit
+
+    return ", ".join(_place(urlsplit(each.strip())) for each in url.split(";") if each.strip())
+
+
+def _place(parts: Any) -> str:
+    default = 5671 if parts.scheme == "amqps" else 5672
+    with suppress(ValueError):
+        return f"{parts.hostname or '127.0.0.1'}:{parts.port or default}"
+    return "a place that cannot be read"
+
+
+def _pending(sock: Any) -> bool:
+    """Whether bytes wait that TLS has read ahead."""
+    return bool(getattr(sock, "pending", int)())
+
+
+def _said(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    text = str(error).partition("\n")[0]
+    return text or type(error).__name__
+
+
+def chunks(items: list[Any], size: int) -> Iterator[list[Any]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]

@@ -1,0 +1,79 @@
+"""Whether a worker may commit what a job has made: it must not when another may have the job.
+
+The one who hands jobs out gives a job to another worker when it has not heard of this one for the
+lease. So an attempt may commit as long as the broker has confirmed, within a third of the lease,
+that it took a sign of life of it. After a longer gap nobody here can tell: then the attempt is in
+doubt, what it has staged waits, and the one who hands out is asked. No clock, no broker: times are
+given by the caller, from a clock that nobody sets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+import attrs
+
+Answer: TypeAlias = Callable[[bool], None]
+
+
+@attrs.define(eq=False)
+class Permit:
+    """What one attempt may do.
+
+    Attributes:
+        until: when the last sign of life that the broker has confirmed is too old; at first, when
+            the first must have been confirmed.
+        is_confirmed: whether there was one.
+        in_doubt: whether there was a gap, and an answer is waited for.
+        is_dropped: whether another has the job.
+        waiting: the job that has asked.
+    """
+
+    until: float
+    is_confirmed: bool = False
+    in_doubt: bool = False
+    is_dropped: bool = False
+    waiting: Answer | None = None
+
+    def confirmed(self, until: float, now: float) -> None:
+        """The broker has a sign of life, which counts until then."""
+        if not self.lapse(now):
+            self.until = until
+            self.is_confirmed = True
+            self._answer(now)
+
+    def lapse(self, now: float) -> bool:
+        """Whether it is in doubt, be it from now on."""
+        if now > self.until:
+            self.in_doubt = True
+        return self.in_doubt
+
+    def keep(self, until: float, now: float) -> None:
+        """The one who hands out says that the attempt counts."""
+        self.in_doubt = False
+        self.is_confirmed = True
+        self.until = until
+        self._answer(now)
+
+    def drop(self) -> None:
+        """The one who hands out says that the attempt does not count."""
+        self.is_dropped = True
+        self._tell(allowed=False)
+
+    def ask(self, answer: Answer, now: float) -> None:
+        """A job wants to commit."""
+        self.waiting = answer
+        if self.is_dropped:
+            self._tell(allowed=False)
+        else:
+            self._answer(now)
+
+    def _answer(self, now: float) -> None:
+        if self.is_confirmed and not self.lapse(now):
+            self._tell(allowed=True)
+
+    def _tell(self, *, allowed: bool) -> None:
+        waiting, self.waiting = self.waiting, None
+        if waiting is not None:
+            waiting(allowed)

@@ -1,0 +1,691 @@
+"""A worker of the cluster: takes jobs from the broker and runs them in processes of its own.
+
+    main thread       Celery: takes a message a slot, acknowledges it when all its jobs are told of
+    a thread a slot   opens the message, hands its jobs to the driver, tells how they ended
+    driver            the loop of the standalone executor: job processes, as in standalone mode
+    talker            the link: what is told goes out, what all are told comes in
+
+A message that the broker has given to somebody before is not run but told of as `bounced`: whether
+its jobs are to run again, only the one who hands them out can say.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import select
+import sys
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from threading import Lock, Thread
+from time import monotonic
+from typing import Any, Final, TextIO
+
+import attrs
+
+from runner.config.model import Config
+from runner.errors import RunnerError
+from runner.execution.cluster.link import TASK, Delivery, Link, Names
+from runner.execution.cluster.permits import Answer, Permit
+from runner.execution.cluster.sameness import Meaning
+from runner.execution.cluster.sealing import ForgedError, Seal
+from runner.execution.cluster.talk import (
+    Attempted,
+    Ended,
+    Job,
+    Owner,
+    Versions,
+    ended_message,
+    read_attempts,
+    read_jobs,
+)
+from runner.execution.executor import Work
+from runner.execution.executors import workers_of
+from runner.execution.executors.standalone import StandaloneExecutor
+from runner.execution.importing import UserCodeError
+from runner.execution.instance import open_instance
+from runner.execution.session import memory_of, remove_remains, session_of
+from runner.execution.values import EncodedMemory
+from runner.execution.worker import Call, Outcome
+from runner.plan.compiler import compile_plan, find_scenario
+from runner.plan.model import ExecutionPlan
+
+_PAUSE: Final = 1.0  # seconds after which what was not taken is told again
+TOGETHER: Final = 0.005
+"""Seconds for which the outcomes of short jobs are kept back, so that several are told together."""
+_MOST_PRINTED: Final = 64 * 1024
+"""Bytes of what a job printed that are told, from its beginning and its end."""
+
+
+@attrs.define(eq=False)
+class Order:
+    """An attempt that this worker has taken.
+
+    Attributes:
+        owner: whose it is.
+        job: which.
+        permit: whether it may commit.
+        done: where its outcome goes.
+        call: the same for the driver; None: not handed to it yet.
+    """
+
+    owner: Owner
+    job: Job
+    done: SimpleQueue[tuple[Order, Outcome]]
+    permit: Permit
+    call: Call | None = None
+
+    @property
+    def named(self) -> Attempted:
+        return self.owner.work, self.job.task, self.job.attempt
+
+
+@attrs.frozen(eq=False)
+class Prepared:
+    """A scenario whose jobs can be run here."""
+
+    number: int
+    plan: ExecutionPlan
+    places: Mapping[str, int]
+
+
+class Refusal(Exception):  # noqa: N818 - nobody has erred
+    """Jobs that are not run here.
+
+    Attributes:
+        told: why, for the one who handed them out.
+    """
+
+    def __init__(self, **told: Any) -> None:
+        super().__init__(told.get("why"))
+        self.told = told
+
+
+class Talker:
+    """The thread that has the link. Everything is said through it."""
+
+    def __init__(self, link: Link, heard: Callable[[Delivery], None], lease: float) -> None:
+        self._link = link
+        self._heard = heard
+        self._lease = lease
+        self._to_say: deque[Callable[[], None]] = deque()
+        self._wakes, self._waking = os.pipe()
+        for descriptor in (self._wakes, self._waking):
+            os.set_blocking(descriptor, False)
+        self._delayed: deque[Callable[[], None]] = deque()
+        self._again = 0.0
+        self.is_closed = False
+        self.on_beat: Callable[[], None] = lambda: None
+        self._thread = Thread(target=self._run, name="talker", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def say(
+        self,
+        text: str,
+        queue: str,
+        *,
+        is_lasting: bool = True,
+        confirmed: Callable[[bool], None] | None = None,
+    ) -> None:
+        """Say something; whether the broker has it is told later. For any thread."""
+        self._to_say.append(
+            lambda: self._link.publish(text, queue, is_lasting=is_lasting, confirmed=confirmed)
+        )
+        self.wake()
+
+    def later(self, do: Callable[[], None]) -> None:
+        """Do something in a while, by the talker's own thread, which calls this."""
+        self._delayed.append(do)
+
+    def wake(self) -> None:
+        with suppress(OSError):  # full: it will end
+            os.write(self._waking, b"!")
+
+    def close(self) -> None:
+        self.is_closed = True
+        self.wake()
+        self._thread.join()
+        self._link.close()
+
+    def _run(self) -> None:
+        beat = 0.0
+        while not (self.is_closed and not self._to_say):
+            was_up = self._link.is_up
+            for delivery in self._link.turn():
+                self._heard(delivery)
+            while self._to_say:
+                self._to_say.popleft()()
+            now = monotonic()
+            if now >= self._again or self._link.is_up > was_up:
+                self._again = now + _PAUSE
+                for _ in range(len(self._delayed)):
+                    self._delayed.popleft()()
+            if now >= beat or self._link.is_up > was_up:
+                beat = now + self._lease / 6
+                self.on_beat()
+            if not (self.is_closed or self._to_say):
+                patience = min(self._link.patience(), beat - now)
+                self._sleep(min(patience, self._again - now) if self._delayed else patience)
+        while self._delayed:  # nobody waits for it to be told any more
+            self._delayed.popleft()()
+
+    def _sleep(self, seconds: float) -> None:
+        poll = select.poll()
+        poll.register(self._wakes, select.POLLIN)
+        descriptor = self._link.fileno()
+        if descriptor is not None:
+            poll.register(descriptor, select.POLLIN)
+        for ready, _ in poll.poll(max(0, round(seconds * 1000 + 0.499))):
+            if ready == self._wakes:
+                with suppress(BlockingIOError):
+                    os.read(self._wakes, 4096)
+
+
+class Driver:
+    """The thread that runs the standalone executor, and what its calls are."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.meaning = Meaning(config)
+        self.session = session_of(config)
+        self._running: dict[tuple[int, int], Order] = {}
+        self._waiting: deque[Order] = deque()
+        self._prepared: dict[tuple[str, str, str, bool], Prepared] = {}
+        self._lock = Lock()
+        self._is_closed = False
+        self._cancels: deque[Order] = deque()
+        self._executor = StandaloneExecutor(
+            workers_of(config.job), config.job.start_method, self._permit
+        )
+        self._thread = Thread(target=self._run, name="driver", daemon=True)
+        self._thread.start()
+
+    @property
+    def running(self) -> list[Order]:
+        return list(self._running.values())
+
+    def prepare(self, owner: Owner) -> Prepared:
+        """The scenario that jobs belong to, with its functions imported.
+
+        Raises:
+            Refusal: it is none here, or its functions cannot be imported.
+        """
+        key = (owner.scenario, owner.name, owner.created, owner.full)
+        with self._lock:
+            if key not in self._prepared:
+                self._prepared[key] = self._new(owner, len(self._prepared) + 1)
+            return self._prepared[key]
+
+    @property
+    def is_idle(self) -> bool:
+        return not (self._running or self._waiting)
+
+    def hand(self, order: Order, prepared: Prepared) -> None:
+        """Have a job run. For any thread."""
+        order.call = Call(prepared.number, prepared.places[order.job.task])
+        self._waiting.append(order)
+        self._executor.wake()
+
+    def cancel(self, order: Order) -> None:
+        """End a job that runs or waits. For any thread."""
+        self._cancels.append(order)
+        self._executor.wake()
+
+    def close(self) -> None:
+        self._is_closed = True
+        self._executor.wake()
+        self._thread.join()
+        self._executor.close()
+        remove_remains(self.session)
+
+    # What the executor asks for
+
+    def take(self) -> Call | None:
+        for _ in range(len(self._waiting)):
+            order = self._waiting.popleft()
+            assert order.call is not None, "it was handed over"
+            key = (order.call.work, order.call.job)
+            if key in self._running:  # an earlier attempt of the same job is being ended
+                self._waiting.append(order)
+                continue
+            self._running[key] = order
+            return order.call
+        return None
+
+    def follow(self, _call: Call) -> None:
+        return None
+
+    def _permit(self, call: Call, answer: Answer) -> None:
+        order = self._running.get((call.work, call.job))
+        if order is None:
+            answer(False)  # noqa: FBT003 - there is nothing else to it
+        else:
+            order.permit.ask(answer, monotonic())
+
+    def _run(self) -> None:
+        while not self._is_closed:
+            while self._cancels:
+                self._cancel(self._cancels.popleft())
+            self._executor.submit(self)
+            for outcome in self._executor.wait(None):
+                order = self._running.pop((outcome.work, outcome.job), None)
+                if order is None:
+                    continue
+                if outcome.returned and not order.permit.is_dropped:
+                    self._waiting.append(order)
+                else:
+                    order.done.put((order, outcome))
+
+    def _cancel(self, order: Order) -> None:
+        if order in self._waiting:
+            self._waiting.remove(order)
+            order.done.put((order, Outcome(0, 0, 0.0, 0.0, returned=True)))
+        elif (
+            order.call is not None and self._running.get((order.call.work, order.call.job)) is order
+        ):
+            self._executor.cancel(order.call)
+
+    def _new(self, owner: Owner, number: int) -> Prepared:
+        try:
+            plan = compile_plan(self.config, owner.scenario, name=owner.name)
+            created = datetime.fromisoformat(owner.created)
+        except (RunnerError, ValueError) as error:
+            raise Refusal(why="config", message=str(error)) from None
+        memory = memory_of(self.config.job.mode, self.session)
+        assert isinstance(memory, EncodedMemory), "of a cluster, values are encoded"
+        instance = open_instance(
+            self.config,
+            plan.name,
+            created,
+            plan.data_nodes.values(),
+            frequency=find_scenario(self.config, plan.scenario).frequency,
+            memory=memory,
+        )
+        work = Work(
+            number=number,
+            plan=plan,
+            instance=instance,
+            config=self.config,
+            session=self.session,
+            memory=memory,
+            full_traceback=owner.full,
+        )
+        try:
+            self._executor.enter(work)
+        except UserCodeError as error:
+            raise Refusal(why="import", failure=attrs.asdict(error.failure)) from None
+        except RunnerError as error:
+            raise Refusal(why="config", message=str(error)) from None
+        return Prepared(number, plan, {job.task.id: at for at, job in enumerate(plan.jobs)})
+
+
+class Service:
+    """A worker of the cluster."""
+
+    def __init__(
+        self, load: Callable[[], Config], key: bytes, *, said: TextIO = sys.stderr
+    ) -> None:
+        """Take a config.
+
+        Args:
+            load: reads it, once more when a message means another one.
+            key: of the cluster.
+            said: where it is told what the worker does.
+        """
+        self._load = load
+        self.config = load()
+        self._said = said
+        self.name = f"{platform.node()}-{os.getpid()}"
+        self._lease = self.config.job.worker_lease.total_seconds()
+        self._names = Names(self.config.job.queue)
+        self._in, self._out = Seal.to_workers(key), Seal.from_workers(key)
+        self._drivers = [Driver(self.config)]
+        self._lock = Lock()
+        self._orders: dict[tuple[str, Attempted], Order] = {}
+        self._over: set[tuple[str, int]] = set()
+        link = Link(self.config.job.broker_url, self._prepare)
+        self._talker = Talker(link, self._hear, self._lease)
+        self._talker.on_beat = self._beat
+        self._link = link
+
+    @property
+    def slots(self) -> int:
+        return workers_of(self.config.job)
+
+    def run(self) -> None:
+        """Work until SIGTERM comes, or SIGINT: what runs is finished, nothing new is taken."""
+        self._talker.start()
+        app = self._app()
+        worker = app.Worker(
+            pool="threads",
+            concurrency=self.slots,
+            without_gossip=True,
+            without_mingle=True,
+            without_heartbeat=True,
+            quiet=True,
+            loglevel="ERROR",
+        )
+        try:
+            worker.start()
+        finally:
+            self._talker.close()
+            for driver in self._drivers:
+                driver.close()
+
+    def take(self, sealed: object, *, redelivered: bool) -> None:
+        """Do what a message says; returns when all that became of it is told.
+
+        Raises nothing: what is wrong with a message is told, and the message is gone.
+        """
+        try:
+            versions, owner, jobs = read_jobs(self._in.open(sealed))
+        except ForgedError as error:
+            self._say(f"a message is refused: {error}")
+            return
+        named = [(owner.work, each.task, each.attempt) for each in jobs]
+        if redelivered:
+            self._tell_and_wait(owner, {"kind": "bounced", "attempts": named})
+            return
+        if (owner.session, owner.work) in self._over:
+            return
+        try:
+            driver, prepared = self._accepted(versions, owner, jobs)
+        except Refusal as refusal:
+            self._say(f"{len(jobs)} jobs of {owner.name} are refused: {refusal.told.get('why')}")
+            self._tell_and_wait(owner, {"kind": "refused", "attempts": named, **refusal.told})
+            return
+        self._do(driver, prepared, owner, jobs)
+
+    # Messages
+
+    def _accepted(
+        self, versions: Versions, owner: Owner, jobs: Sequence[Job]
+    ) -> tuple[Driver, Prepared]:
+        if versions != Versions.here():
+            raise Refusal(why="versions", versions=attrs.astuple(Versions.here()))
+        with self._lock:
+            driver = self._drivers[-1]
+            if _difference(driver.config, driver.meaning, jobs) is not None:
+                driver = self._renewed(jobs)
+        return driver, driver.prepare(owner)
+
+    def _renewed(self, jobs: Sequence[Job]) -> Driver:
+        """A driver of the config and the code as they are now; the old one ends its jobs.
+
+        Raises:
+            Refusal: they are not what is meant either.
+        """
+        try:
+            config = self._load()
+        except RunnerError as error:
+            raise Refusal(why="config", message=str(error)) from None
+        difference = _difference(config, Meaning(config), jobs)
+        if difference is not None:
+            raise difference
+        new = Driver(config)
+        self._drivers.append(new)
+        self.config = config
+        self._say("the config or the code has changed: it is read again")
+        return new
+
+    def _do(self, driver: Driver, prepared: Prepared, owner: Owner, jobs: Sequence[Job]) -> None:
+        done: SimpleQueue[tuple[Order, Outcome]] = SimpleQueue()
+        until = monotonic() + self._lease / 3
+        orders = [Order(owner, job, done, Permit(until)) for job in jobs]
+        for order in orders:
+            self._orders[owner.session, order.named] = order
+        self._sign("begun", owner, orders)
+        for order in orders:
+            driver.hand(order, prepared)
+        told: list[Future[bool]] = []
+        left = len(orders)
+        while left:
+            ended = self._next(done, left)
+            left -= len(ended)
+            told.append(self._tell_ended(driver, owner, ended))
+        for each in told:
+            each.result()
+        for order in orders:
+            self._orders.pop((owner.session, order.named), None)
+
+    def _next(
+        self, done: SimpleQueue[tuple[Order, Outcome]], most: int
+    ) -> list[tuple[Order, Outcome]]:
+        """What has ended next, and what ends right after it."""
+        found = [done.get()]
+        until = monotonic() + TOGETHER
+        while len(found) < most and found[-1][1].seconds < TOGETHER:
+            try:
+                found.append(done.get(timeout=max(0.0, until - monotonic())))
+            except Empty:
+                break
+        return found
+
+    def _sign(self, kind: str, owner: Owner, orders: Sequence[Order]) -> None:
+        """Give a sign of life of attempts; where the broker confirms it, they may commit."""
+        now = monotonic()
+
+        def confirmed(is_there: bool) -> None:  # noqa: FBT001 - there is nothing else to it
+            for order in orders:
+                if is_there:
+                    order.permit.confirmed(now + self._lease / 3, monotonic())
+
+        self._tell(owner, {"kind": kind, "attempts": [each.named for each in orders]}, confirmed)
+
+    def _tell(
+        self,
+        owner: Owner,
+        body: Mapping[str, Any],
+        confirmed: Callable[[bool], None] | None = None,
+        *,
+        is_lasting: bool = False,
+    ) -> None:
+        text = self._out.close({"worker": self.name, **body})
+        queue = self._names.results(owner.session)
+        self._talker.say(text, queue, is_lasting=is_lasting, confirmed=confirmed)
+
+    def _tell_and_wait(self, owner: Owner, body: Mapping[str, Any]) -> None:
+        self._surely(owner, body).result()
+
+    def _surely(self, owner: Owner, body: Mapping[str, Any]) -> Future[bool]:
+        """Tell something until the broker has it; False: nobody wants it any more."""
+        told: Future[bool] = Future()
+        lost_at: list[float] = []
+
+        def again(is_there: bool) -> None:  # noqa: FBT001 - there is nothing else to it
+            now = monotonic()
+            if not self._link.is_up:
+                lost_at.clear()
+            elif not is_there:  # its queue is gone, perhaps for good
+                lost_at.append(now)
+            is_over = (owner.session, owner.work) in self._over or self._talker.is_closed
+            if is_there:
+                told.set_result(True)
+            elif is_over or (lost_at and now - lost_at[0] > 2 * self._lease):
+                told.set_result(False)
+            else:
+                self._talker.later(lambda: self._tell(owner, body, again, is_lasting=True))
+
+        self._tell(owner, body, again, is_lasting=True)
+        return told
+
+    def _tell_ended(
+        self, driver: Driver, owner: Owner, ended: Sequence[tuple[Order, Outcome]]
+    ) -> Future[bool]:
+        told = [
+            Ended(
+                order.job.task,
+                order.job.attempt,
+                outcome.started,
+                outcome.seconds,
+                outcome.failure,
+                tuple(outcome.marks),
+                _printed(driver.session.logs, outcome),
+            )
+            for order, outcome in ended
+            if not order.permit.is_dropped
+        ]
+        if not told:
+            nothing: Future[bool] = Future()
+            nothing.set_result(True)
+            return nothing
+        return self._surely(owner, ended_message(owner.work, told))
+
+    # What all are told
+
+    def _prepare(self, link: Link) -> None:
+        link.declare_jobs(self._names)
+        link.listen(self._names)
+
+    def _hear(self, delivery: Delivery) -> None:
+        try:
+            body = self._in.open(delivery.body)
+            self._heed(body)
+        except ForgedError as error:
+            self._say(f"what all are told is refused: {error}")
+
+    def _heed(self, body: Mapping[str, Any]) -> None:
+        session = str(body.get("session", ""))
+        match body.get("kind"):
+            case "who":
+                text = self._out.close({"kind": "here", "worker": self.name, **self.state()})
+                self._talker.say(text, str(body["reply"]), is_lasting=False)
+            case "kept":
+                for order in self._known(session, body):
+                    now = monotonic()
+                    order.permit.keep(now + self._lease / 3, now)
+            case "dropped":
+                self._drop(self._known(session, body))
+            case "over":
+                work = int(body["work"])
+                self._over.add((session, work))
+                orders = list(self._orders.values())
+                owners = [(each.owner.session, each.owner.work) for each in orders]
+                over = zip(orders, owners, strict=True)
+                self._drop([order for order, owner in over if owner == (session, work)])
+
+    def state(self) -> dict[str, int]:
+        """How much this worker does at once, and does now."""
+        return {"slots": self.slots, "busy": sum(len(each.running) for each in self._drivers)}
+
+    def _known(self, session: str, body: Mapping[str, Any]) -> list[Order]:
+        found = (self._orders.get((session, named)) for named in read_attempts(body))
+        return [order for order in found if order is not None]
+
+    def _drop(self, orders: Sequence[Order]) -> None:
+        for order in orders:
+            order.permit.drop()
+            for driver in self._drivers:
+                driver.cancel(order)
+
+    def _beat(self) -> None:
+        """Give signs of life, and ask where there was none for too long."""
+        now = monotonic()
+        by_owner: dict[tuple[str, int], list[Order]] = {}
+        for order in list(self._orders.values()):
+            if not order.permit.is_dropped:
+                by_owner.setdefault((order.owner.session, order.owner.work), []).append(order)
+        for orders in by_owner.values():
+            owner = orders[0].owner
+            doubtful = [each for each in orders if each.permit.lapse(now)]
+            sure = [each for each in orders if not each.permit.in_doubt]
+            if sure:
+                self._sign("alive", owner, sure)
+            if doubtful:
+                self._tell(owner, {"kind": "doubt", "attempts": [each.named for each in doubtful]})
+        self._close_old_drivers()
+
+    def _close_old_drivers(self) -> None:
+        with self._lock:
+            old = [each for each in self._drivers[:-1] if each.is_idle]
+            self._drivers = [each for each in self._drivers if each not in old]
+        for each in old:
+            each.close()
+
+    def _app(self) -> Any:
+        import celery  # type: ignore[import-untyped]  # it has no types
+        import kombu  # type: ignore[import-untyped]  # it has no types
+
+        app = celery.Celery("runner", broker=self.config.job.broker_url, set_as_current=False)
+        jobs = kombu.Queue(self._names.jobs, kombu.Exchange(""), routing_key=self._names.jobs)
+        app.conf.update(**_SETTINGS, task_queues=[jobs], task_default_queue=self._names.jobs)
+
+        @app.task(name=TASK, bind=True)  # type: ignore[untyped-decorator]  # it has no types
+        def run_jobs(task: Any, sealed: object) -> None:
+            redelivered = bool(task.request.delivery_info.get("redelivered"))
+            self.take(sealed, redelivered=redelivered)
+
+        return app
+
+    def _say(self, text: str) -> None:
+        print(text, file=self._said, flush=True)
+
+
+_SETTINGS: Final[Mapping[str, Any]] = {
+    "task_serializer": "json",
+    "accept_content": ["json"],
+    "result_accept_content": ["json"],
+    "result_backend": None,
+    "task_ignore_result": True,
+    "task_acks_late": True,
+    "task_reject_on_worker_lost": False,
+    "task_acks_on_failure_or_timeout": True,
+    "task_create_missing_queues": False,
+    "worker_prefetch_multiplier": 1,
+    "worker_send_task_events": False,
+    "worker_enable_remote_control": False,
+    "worker_cancel_long_running_tasks_on_connection_loss": False,
+    "worker_hijack_root_logger": False,
+    "worker_redirect_stdouts": False,
+    "broker_channel_error_retry": True,
+    "broker_connection_retry": True,
+    "broker_connection_retry_on_startup": True,
+    "broker_connection_max_retries": None,
+    "broker_heartbeat": 10,
+    "broker_connection_timeout": 5,
+}
+"""Of Celery: a message is acknowledged when all is told, none waits in a worker, JSON alone."""
+
+
+def _difference(config: Config, meaning: Meaning, jobs: Sequence[Job]) -> Refusal | None:
+    """Why jobs do not mean the same here; None: they do."""
+    for job in jobs:
+        task = config.tasks.get(job.task)
+        if task is None:
+            return Refusal(why="config", message=f"its config has no task `{job.task}`")
+        settings, code = meaning.of(task)
+        if settings != job.settings:
+            return Refusal(why="settings", settings=meaning.settings(task))
+        if code != job.code:
+            found = meaning.code(task)
+            return Refusal(why="code", code=None if found is None else found.plain())
+    return None
+
+
+def _printed(logs: Path, outcome: Outcome) -> str:
+    """What a job has printed."""
+    output = outcome.output
+    if output is None:
+        return ""
+    size = output.end - output.start
+    try:
+        with (logs / output.file).open("rb") as file:
+            file.seek(output.start)
+            if size <= _MOST_PRINTED:
+                return file.read(size).decode(errors="backslashreplace")
+            head = file.read(_MOST_PRINTED // 2)
+            file.seek(output.end - _MOST_PRINTED // 2)
+            tail = file.read(_MOST_PRINTED // 2)
+    except OSError:
+        return ""
+    left_out = f"\n... {size - _MOST_PRINTED:,} bytes are left out\n"
+    return (
+        head.decode(errors="backslashreplace") + left_out + tail.decode(errors="backslashreplace")
+    )

@@ -1,0 +1,224 @@
+"""What the one who hands jobs out and the workers say to each other, as plain data.
+
+Each message is one JSON object; `kind` says which. Names of tasks and data nodes are those of a
+config that both sides have read for themselves: no function, no path and no value is ever named.
+Whatever does not fit is refused.
+
+    to workers, by the queue of jobs
+    jobs     what the jobs belong to, the versions, and of each job its task, number, attempt and
+             what its settings and its code are, as digests
+
+    to workers, by the exchange that all hear
+    who      tell who you are
+    kept     attempts that count
+    dropped  attempts that do not count: end them
+    over     a submission; nothing of it counts any more
+
+    from workers, by the queue of results
+    here     who a worker is, and how much it has to do
+    begun    attempts that it has begun
+    alive    attempts that it still has
+    doubt    attempts of which it does not know whether they count
+    did      how attempts ended
+    bounced  attempts that the broker had given to a worker before, and which are not run
+    refused  attempts that it cannot run, and why
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, TypeAlias
+
+import attrs
+
+import runner
+from runner.data.storage import Mark
+from runner.execution.cluster.sealing import ForgedError
+from runner.execution.failures import Failure
+
+PROTOCOL: Final = 1
+
+Attempted: TypeAlias = tuple[int, str, int]
+"""The number of a submission, a task and the number of an attempt."""
+
+
+@attrs.frozen
+class Versions:
+    """What both sides have to have in common."""
+
+    protocol: int
+    runner: str
+    python: str
+
+    @classmethod
+    def here(cls) -> Versions:
+        major, minor, _ = platform.python_version_tuple()
+        return cls(PROTOCOL, runner.__version__, f"{major}.{minor}")
+
+    def __str__(self) -> str:
+        return f"runner {self.runner}, Python {self.python}, protocol {self.protocol}"
+
+
+@attrs.frozen
+class Owner:
+    """What the jobs of a message belong to.
+
+    Attributes:
+        session: of the one who hands them out; results go to the queue of that name.
+        work: the number of the submission, in that session.
+        scenario: the id of its config.
+        name: of the scenario.
+        created: when it was made; ISO 8601.
+        full: whether failures tell the frames of runner too.
+    """
+
+    session: str
+    work: int
+    scenario: str
+    name: str
+    created: str
+    full: bool
+
+
+@attrs.frozen
+class Job:
+    """A job that is handed out.
+
+    Attributes:
+        task: its task.
+        attempt: the number of the attempt.
+        settings: digest of what the config says of it.
+        code: digest of its function's code; empty where nobody can tell.
+    """
+
+    task: str
+    attempt: int
+    settings: str
+    code: str
+
+
+@attrs.frozen
+class Ended:
+    """How an attempt ended.
+
+    Attributes:
+        task, attempt: which.
+        started: seconds since 1970, UTC, by the worker's clock.
+        seconds: how long it took.
+        failure: None: it has written its outputs.
+        marks: of each output what was written, where anybody can tell.
+        printed: what it printed, of much only the beginning and the end.
+    """
+
+    task: str
+    attempt: int
+    started: float
+    seconds: float
+    failure: Failure | None
+    marks: tuple[Mark | None, ...]
+    printed: str
+
+
+def jobs_message(owner: Owner, jobs: Sequence[Job]) -> dict[str, Any]:
+    return {
+        "kind": "jobs",
+        "versions": attrs.astuple(Versions.here()),
+        "owner": attrs.asdict(owner),
+        "jobs": [attrs.astuple(each) for each in jobs],
+    }
+
+
+def read_jobs(body: Mapping[str, Any]) -> tuple[Versions, Owner, list[Job]]:
+    """What `jobs_message` said.
+
+    Raises:
+        ForgedError: it is something else.
+    """
+    if body.get("kind") != "jobs":
+        raise ForgedError("it is no message that gives jobs")
+    return _read(
+        lambda: (
+            Versions(*_typed(body["versions"], int, str, str)),
+            Owner(**_fields(Owner, body["owner"])),
+            [Job(*_typed(each, str, int, str, str)) for each in body["jobs"]],
+        )
+    )
+
+
+def ended_message(work: int, ended: Sequence[Ended]) -> dict[str, Any]:
+    return {"kind": "did", "work": work, "ended": [_plain(each) for each in ended]}
+
+
+def read_ended(body: Mapping[str, Any]) -> tuple[int, list[Ended]]:
+    """What `ended_message` said.
+
+    Raises:
+        ForgedError: it is something else.
+    """
+    return _read(lambda: (int(body["work"]), [_ended(*each) for each in body["ended"]]))
+
+
+def read_attempts(body: Mapping[str, Any]) -> list[Attempted]:
+    """The attempts that a message is about.
+
+    Raises:
+        ForgedError: it is about something else.
+    """
+    return _read(lambda: [_attempted(*each) for each in body["attempts"]])
+
+
+def _attempted(work: int, task: str, attempt: int) -> Attempted:
+    return int(work), str(task), int(attempt)
+
+
+def _plain(ended: Ended) -> list[Any]:
+    failure = None if ended.failure is None else attrs.asdict(ended.failure)
+    marks = [each and [*each] for each in ended.marks]
+    return [
+        ended.task, ended.attempt, ended.started, ended.seconds, failure, marks, ended.printed,
+    ]  # fmt: skip
+
+
+def _ended(
+    task: str,
+    attempt: int,
+    started: float,
+    seconds: float,
+    failure: Mapping[str, Any] | None,
+    marks: Sequence[Sequence[Any] | None],
+    printed: str,
+) -> Ended:
+    return Ended(
+        str(task),
+        int(attempt),
+        float(started),
+        float(seconds),
+        None if failure is None else Failure(**_fields(Failure, failure)),
+        tuple([None if each is None else Mark(*each) for each in marks]),
+        str(printed),
+    )
+
+
+def _read(read: Callable[[], Any]) -> Any:
+    try:
+        return read()
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ForgedError(f"it is no message of ours: {error}") from None
+
+
+def _typed(values: Sequence[Any], *types: type) -> list[Any]:
+    if len(values) != len(types):
+        raise ValueError("it has other parts")
+    for value, kind in zip(values, types, strict=True):
+        if type(value) is not kind:
+            raise TypeError(f"expected {kind.__name__}")
+    return [*values]
+
+
+def _fields(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of a class of plain fields; none is missing, and none unknown."""
+    names = {field.name for field in attrs.fields(cls)}
+    if set(values) != names:
+        raise ValueError("it has other parts")
+    return dict(values)
