@@ -29,7 +29,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "init": "Make a small project that runs.",
     "explain": "Tell what a code means, with a bad and a good example.",
 }
-"""Each is `command` of the module of its name, with `_` for `-`, in this package, which only its use imports."""
+"""Each is `command` of the module of its name, `_` for `-`, which only its use imports."""
 
 
 class Commands(click.Group):

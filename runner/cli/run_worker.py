@@ -48,5 +48,3 @@ def _with_workers(config: Config, workers: int | None) -> Config:
     if workers is None:
         return config
     return attrs.evolve(config, job=attrs.evolve(config.job, max_nb_of_workers=workers or None))
-
-

@@ -61,6 +61,9 @@ class Log:
         self.events.append(("retrying", task))
         self.delays.append(delay)
 
+    def told(self, text: str) -> None:
+        raise AssertionError(text)
+
     def ended(self, job: JobEnd) -> None:
         assert self.ends[job.task] is job
         self.events.append(("ended", job.task))
@@ -447,6 +450,9 @@ class Turn:
 
     def retrying(self, task: str, attempt: int, failure: Failure, delay: float) -> None:
         raise AssertionError("nothing fails")
+
+    def told(self, text: str) -> None:
+        raise AssertionError(text)
 
     def ended(self, job: JobEnd) -> None:
         assert job.status is JobStatus.COMPLETED

@@ -14,16 +14,16 @@ import ssl
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import attrs
 
 from runner.errors import SetupError
 
 if TYPE_CHECKING:
-    import amqp  # type: ignore[import-untyped]  # it has no types
+    import amqp
 
 HEARTBEAT: Final = 10
 """Seconds after twice which a connection that is silent counts as broken."""
@@ -37,7 +37,11 @@ _FIRST_PAUSE: Final = 0.2
 _LONGEST_PAUSE: Final = 5.0
 _PERSISTENT: Final = 2
 
-Confirmed = Callable[[bool], None]
+
+class Confirmed(Protocol):
+    """Is told whether the broker has a message in a queue."""
+
+    def __call__(self, *, is_there: bool) -> None: ...
 
 
 @attrs.frozen
@@ -96,7 +100,7 @@ class Link:
             url: of the broker, or of several, separated by `;`.
             prepare: is called whenever there is a new connection; declares, and consumes.
         """
-        import kombu  # type: ignore[import-untyped]  # it has no types
+        import kombu
 
         self._kombu = kombu
         self._urls = deque(filter(None, (each.strip() for each in url.split(";"))))
@@ -161,7 +165,7 @@ class Link:
         """
         if not self.is_up:
             if confirmed is not None:
-                confirmed(False)
+                confirmed(is_there=False)
             return
         message = self._task(text) if is_task else self._kombu_message(text)
         if is_lasting:
@@ -286,13 +290,18 @@ class Link:
 
     def _errors(self) -> tuple[tuple[type[BaseException], ...], tuple[type[BaseException], ...]]:
         """What a connection that cannot go on raises, and what a channel does."""
-        from amqp import exceptions  # type: ignore[import-untyped]  # it has no types
+        from amqp import exceptions
 
         fatal = (exceptions.AMQPError, OSError, ssl.SSLError)
         return fatal, (exceptions.ChannelError,)
 
-    def _told(self) -> _Told:
-        return _Told(self)
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Around what the connection does: where it breaks, it is down, and nothing is raised."""
+        try:
+            yield
+        except self._errors()[0] as error:
+            self._go_down(error)
 
     def _go_down(self, error: BaseException) -> None:
         if self.is_up:
@@ -307,7 +316,7 @@ class Link:
                 connection.collect(socket_timeout=0.1)
         unconfirmed, self._unconfirmed = self._unconfirmed, {}
         for confirmed in unconfirmed.values():
-            confirmed(False)
+            confirmed(is_there=False)
 
     def _read(self) -> None:
         poll = select.poll()
@@ -327,7 +336,7 @@ class Link:
         for each in tags:
             confirmed = self._unconfirmed.pop(each, None)
             if confirmed is not None:
-                confirmed(is_there)
+                confirmed(is_there=is_there)
 
     # What the broker says meanwhile; it may come in the middle of anything
 
@@ -367,27 +376,11 @@ class Link:
         )
 
     def _kombu_message(self, body: str, **properties: Any) -> amqp.Message:
-        from amqp.basic_message import Message  # type: ignore[import-untyped]  # it has no types
+        from amqp.basic_message import Message
 
         properties = {"content_type": "text/plain", "content_encoding": "utf-8", **properties}
         headers = properties.pop("headers", None)
         return Message(body, application_headers=headers, **properties)
-
-
-class _Told:
-    """Around what the connection does: where it breaks, it is down, and nothing is raised."""
-
-    def __init__(self, link: Link) -> None:
-        self._link = link
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> bool:
-        if error is not None and isinstance(error, self._link._errors()[0]):
-            self._link._go_down(error)
-            return True
-        return False
 
 
 def unreachable(url: str, why: str) -> SetupError:
@@ -423,8 +416,3 @@ def _said(error: BaseException) -> str:
         return error.strerror
     text = str(error).partition("\n")[0]
     return text or type(error).__name__
-
-
-def chunks(items: list[Any], size: int) -> Iterator[list[Any]]:
-    for start in range(0, len(items), size):
-        yield items[start : start + size]

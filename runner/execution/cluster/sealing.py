@@ -77,8 +77,10 @@ class Seal:
 
 
 def key_of(environ: Mapping[str, str], storage_folder: Path) -> bytes:
-    """The key of the cluster: of the environment, of the file that it names, else of a file in the
-    storage folder, which is made where it is missing.
+    """The key of the cluster, of the environment or of a file.
+
+    The environment has the key, or names its file; else it is in the storage folder, and made there
+    where it is missing.
 
     Raises:
         SetupError: it cannot be read or made, is too short, or others may read it.
@@ -109,7 +111,7 @@ def _make(path: Path) -> None:
     new = path.with_name(f"{path.name}.{os.getpid()}-{os.urandom(4).hex()}.new")
     descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
-        with open(descriptor, "w", encoding="ascii") as file:
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
             file.write(f"{os.urandom(_SHORTEST).hex()}\n")
         try:
             os.link(new, path)

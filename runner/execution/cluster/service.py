@@ -30,7 +30,7 @@ import attrs
 
 from runner.config.model import Config
 from runner.errors import RunnerError
-from runner.execution.cluster.link import TASK, Delivery, Link, Names
+from runner.execution.cluster.link import TASK, Confirmed, Delivery, Link, Names
 from runner.execution.cluster.permits import Answer, Permit
 from runner.execution.cluster.sameness import Meaning
 from runner.execution.cluster.sealing import ForgedError, Seal
@@ -132,7 +132,7 @@ class Talker:
         queue: str,
         *,
         is_lasting: bool = True,
-        confirmed: Callable[[bool], None] | None = None,
+        confirmed: Confirmed | None = None,
     ) -> None:
         """Say something; whether the broker has it is told later. For any thread."""
         self._to_say.append(
@@ -472,7 +472,7 @@ class Service:
         """Give a sign of life of attempts; where the broker confirms it, they may commit."""
         now = monotonic()
 
-        def confirmed(is_there: bool) -> None:  # noqa: FBT001 - there is nothing else to it
+        def confirmed(*, is_there: bool) -> None:
             for order in orders:
                 if is_there:
                     order.permit.confirmed(now + self._lease / 3, monotonic())
@@ -483,7 +483,7 @@ class Service:
         self,
         owner: Owner,
         body: Mapping[str, Any],
-        confirmed: Callable[[bool], None] | None = None,
+        confirmed: Confirmed | None = None,
         *,
         is_lasting: bool = False,
     ) -> None:
@@ -499,7 +499,7 @@ class Service:
         told: Future[bool] = Future()
         lost_at: list[float] = []
 
-        def again(is_there: bool) -> None:  # noqa: FBT001 - there is nothing else to it
+        def again(*, is_there: bool) -> None:
             now = monotonic()
             if not self._link.is_up:
                 lost_at.clear()
@@ -610,8 +610,8 @@ class Service:
             each.close()
 
     def _app(self) -> Any:
-        import celery  # type: ignore[import-untyped]  # it has no types
-        import kombu  # type: ignore[import-untyped]  # it has no types
+        import celery
+        import kombu
 
         app = celery.Celery("runner", broker=self.config.job.broker_url, set_as_current=False)
         jobs = kombu.Queue(self._names.jobs, kombu.Exchange(""), routing_key=self._names.jobs)

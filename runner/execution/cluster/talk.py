@@ -137,13 +137,14 @@ def read_jobs(body: Mapping[str, Any]) -> tuple[Versions, Owner, list[Job]]:
     """
     if body.get("kind") != "jobs":
         raise ForgedError("it is no message that gives jobs")
-    return _read(
+    found: tuple[Versions, Owner, list[Job]] = _read(
         lambda: (
             Versions(*_typed(body["versions"], int, str, str)),
             Owner(**_fields(Owner, body["owner"])),
             [Job(*_typed(each, str, int, str, str)) for each in body["jobs"]],
         )
     )
+    return found
 
 
 def ended_message(work: int, ended: Sequence[Ended]) -> dict[str, Any]:
@@ -156,7 +157,10 @@ def read_ended(body: Mapping[str, Any]) -> tuple[int, list[Ended]]:
     Raises:
         ForgedError: it is something else.
     """
-    return _read(lambda: (int(body["work"]), [_ended(*each) for each in body["ended"]]))
+    found: tuple[int, list[Ended]] = _read(
+        lambda: (int(body["work"]), [_ended(*each) for each in body["ended"]])
+    )
+    return found
 
 
 def read_attempts(body: Mapping[str, Any]) -> list[Attempted]:
@@ -165,7 +169,8 @@ def read_attempts(body: Mapping[str, Any]) -> list[Attempted]:
     Raises:
         ForgedError: it is about something else.
     """
-    return _read(lambda: [_attempted(*each) for each in body["attempts"]])
+    found: list[Attempted] = _read(lambda: [_attempted(*each) for each in body["attempts"]])
+    return found
 
 
 def _attempted(work: int, task: str, attempt: int) -> Attempted:
