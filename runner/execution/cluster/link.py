@@ -126,6 +126,8 @@ class Link:
 
     def patience(self) -> float:
         """Seconds after which `turn` is to be called in any case."""
+        if self._arrived or self._confirmations:  # they came while something was published
+            return 0.0
         due = self._beat if self.is_up else self._next
         return max(0.0, due - monotonic())
 
