@@ -11,7 +11,8 @@ sides are the same interpreter. The first of each tuple says what it is:
              whether its calls ask before they commit
     learn    a blueprint: its number, and what it says
     first    all frames or not, and the data nodes whose default data is to be written
-    answer   whether the call that has asked may commit
+    answer   until when the call that has asked may commit, and others that have not: pairs of its
+             number and a moment of the monotonic clock; 0: it may not
     calls    calls: number, submission, job, whether it needs the one before, values from memory
     leave    a submission that is over
     forget   a blueprint

@@ -14,7 +14,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from time import perf_counter
+from time import monotonic, perf_counter
 from typing import Any, ClassVar, Final, NoReturn
 
 import attrs
@@ -138,6 +138,8 @@ class Worker:
         self._socket = _moved(socket)
         self._received = bytearray()
         self._arrived: deque[Any] = deque()
+        self._allowed: dict[int, float] = {}
+        self._waited = 0.0
         self._page = Page(page)
         os.close(page)
         self._pid = os.getpid()
@@ -184,16 +186,28 @@ class Worker:
     def _ask(self, number: int) -> None:
         """Ask whether a call may commit, and wait for the answer; what else is said can wait.
 
+        Where the answer was told with that to another call, there is nothing to ask.
+
         Raises:
             JobError: RUN603, it may not.
         """
+        if self._allowed.pop(number, 0.0) > monotonic():
+            return
+        begun = perf_counter()
         self._send()
         self._say(messages.MAY, number)
+        try:
+            self._hear_answer(number)
+        finally:
+            self._waited += perf_counter() - begun
+
+    def _hear_answer(self, number: int) -> None:
         while True:
             for place, (what, *arguments) in enumerate(self._arrived):
                 if what == messages.ANSWER:
                     del self._arrived[place]
-                    if not arguments[0]:
+                    self._allowed = dict(arguments[0])
+                    if not self._allowed.pop(number):
                         raise JobError("another worker has its job by now", code="RUN603")
                     return
             self._listen()
@@ -350,7 +364,9 @@ class Worker:
             inputs.append(storage)
         outputs = [storages[place] or Passed(ids[place], None, folders) for place in writes]
         step = Step(task, self._functions[function], inputs, outputs, permit=permit)
+        self._waited = 0.0
         outcome = run_job(call, step, full_traceback=entered.full_traceback)
+        outcome.seconds -= self._waited  # of the job itself
         if os.getpid() != self._pid:  # the job has forked, and this is the child
             os._exit(0)
         if outcome.failure is not None:

@@ -14,7 +14,8 @@ from typing import TypeAlias
 
 import attrs
 
-Answer: TypeAlias = Callable[[bool], None]
+Answer: TypeAlias = Callable[[float], None]
+"""Is called with the moment until which an attempt may commit; 0: it may not."""
 
 
 @attrs.define(eq=False)
@@ -59,21 +60,26 @@ class Permit:
     def drop(self) -> None:
         """The one who hands out says that the attempt does not count."""
         self.is_dropped = True
-        self._tell(allowed=False)
+        self._tell(0.0)
+
+    def allowed(self, now: float) -> float:
+        """Until when it may commit, as far as that is known now; 0: it has to ask."""
+        is_allowed = self.is_confirmed and not self.is_dropped and not self.lapse(now)
+        return self.until if is_allowed else 0.0
 
     def ask(self, answer: Answer, now: float) -> None:
         """A job wants to commit."""
         self.waiting = answer
         if self.is_dropped:
-            self._tell(allowed=False)
+            self._tell(0.0)
         else:
             self._answer(now)
 
     def _answer(self, now: float) -> None:
         if self.is_confirmed and not self.lapse(now):
-            self._tell(allowed=True)
+            self._tell(self.until)
 
-    def _tell(self, *, allowed: bool) -> None:
+    def _tell(self, until: float) -> None:
         waiting, self.waiting = self.waiting, None
         if waiting is not None:
-            waiting(allowed)
+            waiting(until)

@@ -201,9 +201,7 @@ class Driver:
         self._lock = Lock()
         self._is_closed = False
         self._cancels: deque[Order] = deque()
-        self._executor = StandaloneExecutor(
-            workers_of(config.job), config.job.start_method, self._permit
-        )
+        self._executor = StandaloneExecutor(workers_of(config.job), config.job.start_method, self)
         self._thread = Thread(target=self._run, name="driver", daemon=True)
         self._thread.start()
 
@@ -227,10 +225,11 @@ class Driver:
     def is_idle(self) -> bool:
         return not (self._running or self._waiting)
 
-    def hand(self, order: Order, prepared: Prepared) -> None:
-        """Have a job run. For any thread."""
-        order.call = Call(prepared.number, prepared.places[order.job.task])
-        self._waiting.append(order)
+    def hand(self, orders: Sequence[Order], prepared: Prepared) -> None:
+        """Have jobs run. For any thread."""
+        for order in orders:
+            order.call = Call(prepared.number, prepared.places[order.job.task])
+        self._waiting.extend(orders)
         self._executor.wake()
 
     def cancel(self, order: Order) -> None:
@@ -262,12 +261,16 @@ class Driver:
     def follow(self, _call: Call) -> None:
         return None
 
-    def _permit(self, call: Call, answer: Answer) -> None:
+    def ask(self, call: Call, answer: Answer) -> None:
         order = self._running.get((call.work, call.job))
         if order is None:
-            answer(False)  # noqa: FBT003 - there is nothing else to it
+            answer(0.0)
         else:
             order.permit.ask(answer, monotonic())
+
+    def known(self, call: Call) -> float:
+        order = self._running.get((call.work, call.job))
+        return 0.0 if order is None else order.permit.allowed(monotonic())
 
     def _run(self) -> None:
         while not self._is_closed:
@@ -361,6 +364,7 @@ class Service:
 
     def run(self) -> None:
         """Work until SIGTERM comes, or SIGINT: what runs is finished, nothing new is taken."""
+        sys.setswitchinterval(0.0002)
         self._talker.start()
         app = self._app()
         worker = app.Worker(
@@ -442,8 +446,7 @@ class Service:
         for order in orders:
             self._orders[owner.session, order.named] = order
         self._sign("begun", owner, orders)
-        for order in orders:
-            driver.hand(order, prepared)
+        driver.hand(orders, prepared)
         told: list[Future[bool]] = []
         left = len(orders)
         while left:

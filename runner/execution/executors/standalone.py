@@ -23,7 +23,7 @@ from itertools import takewhile
 from operator import attrgetter, is_
 from threading import Lock
 from time import monotonic, time
-from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 import attrs
 
@@ -58,11 +58,21 @@ MOST_BLUEPRINTS: Final = 16
 _LONG: Final = 3600.0  # what a job of an unknown function is taken for
 _NEVER: Final = float("inf")
 
-Permit: TypeAlias = Callable[[Call, Callable[[bool], None]], None]
-"""Is given a call that asks whether it may commit, and what is to be called with the answer."""
-
 _LOAD: Final = attrgetter("load")
 _T = TypeVar("_T")
+
+
+class Permits(Protocol):
+    """Says whether calls may commit. Asked by the thread that waits."""
+
+    def ask(self, call: Call, answer: Callable[[float], None]) -> None:
+        """Call `answer`, in any thread, now or later, with the moment until which a call may.
+
+        That is one of the monotonic clock; 0: it may not.
+        """
+
+    def known(self, call: Call) -> float:
+        """The same, where it is known now; else 0."""
 
 
 class Sent(NamedTuple):
@@ -165,21 +175,20 @@ class StandaloneExecutor:
         self,
         workers: int,
         start_method: StartMethod = StartMethod.SPAWN,
-        permit: Permit | None = None,
+        permits: Permits | None = None,
     ) -> None:
         """Begin to start workers.
 
         Args:
             workers: how many.
             start_method: how they are started.
-            permit: is asked, by the thread that waits, whether a call may commit what it has
-                staged; None: each may.
+            permits: says whether calls may commit what they have staged; None: they may.
 
         Raises:
             SetupError: this system cannot have them.
         """
         self.start_method = start_method
-        self._permit = permit
+        self._permits = permits
         self._workers = Workers(workers, start_method)
         self._session: Session | None = None
         self._desks: dict[int, Desk] = {}
@@ -358,7 +367,7 @@ class StandaloneExecutor:
         desk.blueprints = (desk.blueprints & kept) | {blueprint.number}
         new = [(each, definitions[each]) for each in blueprint.functions - desk.knows]
         full = known.work.full_traceback
-        asks = self._permit is not None
+        asks = self._permits is not None
         told += messages.frame(messages.ENTER, number, blueprint.number, new, full, asks)
         desk.knows |= blueprint.functions
         desk.entering.append(number)
@@ -463,16 +472,24 @@ class StandaloneExecutor:
     def _ask_for(self, desk: Desk, number: int) -> None:
         """Ask whether a call may commit; the answer may come later, in any thread."""
 
-        def answer(allowed: bool) -> None:  # noqa: FBT001 - there is nothing else to it
-            said = messages.frame(messages.ANSWER, allowed)
-            self._errands.append(partial(self._workers.send, desk.worker, said))
+        def answer(until: float) -> None:
+            self._errands.append(partial(self._answer, desk, number, until))
             self.wake()
 
         sent = desk.sent.get(number)
-        if sent is None or self._permit is None:  # taken back
-            answer(False)  # noqa: FBT003 - as above
+        if sent is None or self._permits is None:  # taken back
+            answer(0.0)
         else:
-            self._permit(sent.call, answer)
+            self._permits.ask(sent.call, answer)
+
+    def _answer(self, desk: Desk, number: int, until: float) -> None:
+        """Tell a worker what it has asked, and what it would ask next."""
+        assert self._permits is not None, "it was asked"
+        allowed = [(number, until)]
+        for other, sent in desk.sent.items():
+            if other > number and (known := self._permits.known(sent.call)):
+                allowed.append((other, known))
+        self._workers.send(desk.worker, messages.frame(messages.ANSWER, allowed))
 
     def _entered(self, desk: Desk, number: int, refusal: tuple[str, Any] | None) -> None:
         desk.entering.popleft()
