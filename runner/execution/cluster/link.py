@@ -225,6 +225,16 @@ class Link:
             ),
         )
 
+    def listen_alone(self) -> str:
+        """Hear what is told to a queue of our own, whose name this is; it ends with the link."""
+        name: str = self._channel.queue_declare("", exclusive=True, auto_delete=True).queue
+        self._channel.basic_consume(
+            name,
+            no_ack=True,
+            callback=lambda message: self._arrived.append(Delivery(name, message.body, None)),
+        )
+        return name
+
     def consume(self, queue: str) -> None:
         """Take what arrives in a queue, alone; each delivery waits for `ack`."""
         self._channel.basic_consume(

@@ -333,17 +333,23 @@ class Service:
     """A worker of the cluster."""
 
     def __init__(
-        self, load: Callable[[], Config], key: bytes, *, said: TextIO = sys.stderr
+        self,
+        config: Config,
+        load: Callable[[], Config],
+        key: bytes,
+        *,
+        said: TextIO = sys.stderr,
     ) -> None:
         """Take a config.
 
         Args:
-            load: reads it, once more when a message means another one.
+            config: the application's.
+            load: reads it once more, when a message means another one.
             key: of the cluster.
             said: where it is told what the worker does.
         """
         self._load = load
-        self.config = load()
+        self.config = config
         self._said = said
         self.name = f"{platform.node()}-{os.getpid()}"
         self._lease = self.config.job.worker_lease.total_seconds()
