@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import traceback
 from collections.abc import (
     Callable,
@@ -77,7 +78,7 @@ from runner.plan.staleness import Verdict
 from runner.store.database import is_there
 from runner.store.locks import Locks, acquire, keys_of, locked
 from runner.store.places import check_name
-from runner.store.store import About, JobRow, NodeRow, Store, TraceRow, VersionRow
+from runner.store.store import About, JobRow, NodeRow, RunRow, Store, TraceRow, VersionRow
 from runner.suggestions import did_you_mean
 
 ENDED_SUBMISSION: Final = frozenset(
@@ -181,6 +182,46 @@ def unfinished(config: Config, plan: ExecutionPlan, completed: Collection[str]) 
             gone = (node for node in task.inputs if not plan.data_nodes[node].options.lasts)
             left.update(plan.produced[node] for node in gone if node in plan.produced)
     return left
+
+
+def gathered(config: Config, plan: ExecutionPlan, run: RunRow) -> list[JobEnd]:
+    """The jobs that ended in a cluster when the process of their run was gone.
+
+    It is recorded, and what workers still do for the run is ended.
+
+    Args:
+        config: of the run.
+        plan: of the run.
+        run: it.
+
+    Raises:
+        SetupError: RUN501, the broker cannot be reached.
+    """
+    from runner.execution.cluster.gathering import gather  # it takes a broker
+    from runner.execution.cluster.sealing import key_of
+
+    key = key_of(os.environ, storage_folder(config).absolute())
+    told = gather(config.job, key, run.session or "", run.scenario) if run.session else []
+    with Store.open(storage_folder(config)) as store:
+        known = {job.task for job in store.jobs(run.id)}
+        created = store.created(plan.name) or datetime.now().astimezone()
+        lasting = _lasting_by_task(plan, _instance(config, plan, created, {}))
+        ends = [
+            JobEnd(
+                each.task,
+                JobStatus.COMPLETED if each.failure is None else JobStatus.FAILED,
+                1,
+                each.started,
+                each.seconds,
+                each.failure,
+                marks=each.marks,
+            )
+            for each in told
+            if each.task not in known
+        ]
+        rows = [_job_row(run.id, end) for end in ends]
+        store.record(rows, _written(run.id, ends, lasting))
+    return ends
 
 
 def _are_as_recorded(
@@ -946,7 +987,7 @@ class Submission:
                 self._store.keep_codes(codes)
                 self._store.keep_settings(settings)
         rows = [_job_row(self.id, end) for end in ended]
-        self._store.record(rows, self._written(ended), traces)
+        self._store.record(rows, _written(self.id, ended, self._lasting), traces)
         self.jobs.extend(ended)
 
     def _end(self) -> None:
@@ -961,14 +1002,6 @@ class Submission:
             self._over.set()
         for watching in self._watching:
             watching.tell(None, self.status)
-
-    def _written(self, ended: Sequence[JobEnd]) -> Iterator[NodeRow]:
-        for end in ended if self._lasting else ():
-            if end.status is JobStatus.COMPLETED:
-                written = (end.started or 0.0) + (end.seconds or 0.0)
-                for output, key in self._lasting.get(end.task, ()):
-                    mark = end.marks[output] if end.marks else None
-                    yield _node_row(key, "task", mark, written, self.id, end.task)
 
 
 OnChange: TypeAlias = Callable[[Submission, str | None, JobStatus | SubmissionStatus], object]
@@ -1132,6 +1165,18 @@ def _skipping(
         return None
     past = past_of(store, work.instance.name, rows)
     return Skipping(work.plan, work.instance, past, code, force=force, now=now)
+
+
+def _written(
+    run: str, ended: Sequence[JobEnd], lasting: Mapping[str, Sequence[tuple[int, str]]]
+) -> Iterator[NodeRow]:
+    """What completed jobs wrote that lasts."""
+    for end in ended if lasting else ():
+        if end.status is JobStatus.COMPLETED:
+            written = (end.started or 0.0) + (end.seconds or 0.0)
+            for output, key in lasting.get(end.task, ()):
+                mark = end.marks[output] if end.marks else None
+                yield _node_row(key, "task", mark, written, run, end.task)
 
 
 def _node_row(

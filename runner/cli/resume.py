@@ -19,8 +19,9 @@ from runner.cli.options import Common, OneOf, workers_option
 from runner.cli.style import count
 from runner.config.loader import Loaded, load, load_again
 from runner.config.model import Config, Mode
-from runner.core import unfinished
+from runner.core import gathered, unfinished
 from runner.errors import UsageError
+from runner.execution.lifecycle import JobStatus
 from runner.functions.fingerprint import Fingerprints
 from runner.functions.modules import modules_of
 from runner.plan.compiler import compile_plan, restricted
@@ -70,7 +71,13 @@ def command(
     checked = check_loaded(_loaded(stopped, common), common)
     refuse_errors(checked, common)
     plan = _plan(stopped, checked.config, mode)
-    left = unfinished(checked.config, plan, stopped.done)
+    done = stopped.done
+    if stopped.run.mode == Mode.CLUSTER.value and stopped.run.is_running:
+        found = gathered(checked.config, _plan(stopped, checked.config, None), stopped.run)
+        if found:
+            _tell(f"{count(len(found), 'job')} ended in the cluster meanwhile")
+        done |= {end.task for end in found if end.status is JobStatus.COMPLETED}
+    left = unfinished(checked.config, plan, done)
     _tell_what_moved(stopped, checked, plan, left)
     if not left and not stopped.run.is_running:  # else its end has yet to be recorded
         raise _nothing_to_resume(stopped.run)

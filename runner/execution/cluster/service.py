@@ -34,6 +34,7 @@ from runner.execution.cluster.link import TASK, Confirmed, Delivery, Link, Names
 from runner.execution.cluster.permits import Answer, Permit
 from runner.execution.cluster.sameness import Meaning
 from runner.execution.cluster.sealing import ForgedError, Seal
+from runner.execution.cluster.sharing import is_shared
 from runner.execution.cluster.talk import (
     Attempted,
     Ended,
@@ -48,7 +49,7 @@ from runner.execution.executor import Work
 from runner.execution.executors import workers_of
 from runner.execution.executors.standalone import StandaloneExecutor
 from runner.execution.importing import UserCodeError
-from runner.execution.instance import open_instance
+from runner.execution.instance import open_instance, storage_folder
 from runner.execution.session import memory_of, remove_remains, session_of
 from runner.execution.values import EncodedMemory
 from runner.execution.worker import Call, Outcome
@@ -92,6 +93,7 @@ class Prepared:
     number: int
     plan: ExecutionPlan
     places: Mapping[str, int]
+    has_files: bool
 
 
 class Refusal(Exception):  # noqa: N818 - nobody has erred
@@ -326,7 +328,8 @@ class Driver:
             raise Refusal(why="import", failure=attrs.asdict(error.failure)) from None
         except RunnerError as error:
             raise Refusal(why="config", message=str(error)) from None
-        return Prepared(number, plan, {job.task.id: at for at, job in enumerate(plan.jobs)})
+        places = {job.task.id: at for at, job in enumerate(plan.jobs)}
+        return Prepared(number, plan, places, bool(instance.files))
 
 
 class Service:
@@ -358,7 +361,7 @@ class Service:
         self._drivers = [Driver(self.config)]
         self._lock = Lock()
         self._orders: dict[tuple[str, Attempted], Order] = {}
-        self._over: set[tuple[str, int]] = set()
+        self._over: set[tuple[str, int | None]] = set()
         link = Link(self.config.job.broker_url, self._prepare)
         self._talker = Talker(link, self._hear, self._lease)
         self._talker.on_beat = self._beat
@@ -403,7 +406,7 @@ class Service:
         if redelivered:
             self._tell_and_wait(owner, {"kind": "bounced", "attempts": named})
             return
-        if (owner.session, owner.work) in self._over:
+        if self._is_over(owner):
             return
         try:
             driver, prepared = self._accepted(versions, owner, jobs)
@@ -424,7 +427,12 @@ class Service:
             driver = self._drivers[-1]
             if _difference(driver.config, driver.meaning, jobs) is not None:
                 driver = self._renewed(jobs)
-        return driver, driver.prepare(owner)
+        prepared = driver.prepare(owner)
+        if prepared.has_files and not is_shared(driver.config, owner.session):
+            where = storage_folder(driver.config).absolute()
+            message = f"{where} is not the storage folder of the run: do both see the same files?"
+            raise Refusal(why="files", message=message)
+        return driver, prepared
 
     def _renewed(self, jobs: Sequence[Job]) -> Driver:
         """A driver of the config and the code as they are now; the old one ends its jobs.
@@ -482,9 +490,11 @@ class Service:
         now = monotonic()
 
         def confirmed(*, is_there: bool) -> None:
-            for order in orders:
-                if is_there:
+            if is_there:
+                for order in orders:
                     order.permit.confirmed(now + self._lease / 3, monotonic())
+            elif kind == "begun" and self._link.is_up:  # nobody hears what becomes of them
+                self._drop(orders)
 
         self._tell(owner, {"kind": kind, "attempts": [each.named for each in orders]}, confirmed)
 
@@ -496,7 +506,7 @@ class Service:
         *,
         is_lasting: bool = False,
     ) -> None:
-        text = self._out.close({"worker": self.name, **body})
+        text = self._out.close({"worker": self.name, "name": owner.name, **body})
         queue = self._names.results(owner.session)
         self._talker.say(text, queue, is_lasting=is_lasting, confirmed=confirmed)
 
@@ -514,7 +524,7 @@ class Service:
                 lost_at.clear()
             elif not is_there:  # its queue is gone, perhaps for good
                 lost_at.append(now)
-            is_over = (owner.session, owner.work) in self._over or self._talker.is_closed
+            is_over = self._is_over(owner) or self._talker.is_closed
             if is_there:
                 told.set_result(True)
             elif is_over or (lost_at and now - lost_at[0] > 2 * self._lease):
@@ -539,7 +549,7 @@ class Service:
                 _printed(driver.session.logs, outcome),
             )
             for order, outcome in ended
-            if not order.permit.is_dropped
+            if not order.permit.is_dropped or _has_committed(outcome)
         ]
         if not told:
             nothing: Future[bool] = Future()
@@ -564,8 +574,9 @@ class Service:
         session = str(body.get("session", ""))
         match body.get("kind"):
             case "who":
-                text = self._out.close({"kind": "here", "worker": self.name, **self.state()})
-                self._talker.say(text, str(body["reply"]), is_lasting=False)
+                left = sum(each.owner.session == session for each in list(self._orders.values()))
+                told = {"kind": "here", "worker": self.name, **self.state(), "open": left}
+                self._talker.say(self._out.close(told), str(body["reply"]), is_lasting=False)
             case "kept":
                 for order in self._known(session, body):
                     now = monotonic()
@@ -573,12 +584,12 @@ class Service:
             case "dropped":
                 self._drop(self._known(session, body))
             case "over":
-                work = int(body["work"])
-                self._over.add((session, work))
-                orders = list(self._orders.values())
-                owners = [(each.owner.session, each.owner.work) for each in orders]
-                over = zip(orders, owners, strict=True)
-                self._drop([order for order, owner in over if owner == (session, work)])
+                self._over.add((session, body["work"]))
+                self._drop([each for each in self._orders.values() if self._is_over(each.owner)])
+
+    def _is_over(self, owner: Owner) -> bool:
+        """Whether nobody waits any more for what becomes of jobs."""
+        return not self._over.isdisjoint({(owner.session, owner.work), (owner.session, None)})
 
     def state(self) -> dict[str, int]:
         """How much this worker does at once, and does now."""
@@ -676,6 +687,10 @@ def _difference(config: Config, meaning: Meaning, jobs: Sequence[Job]) -> Refusa
             found = meaning.code(task)
             return Refusal(why="code", code=None if found is None else found.plain())
     return None
+
+
+def _has_committed(outcome: Outcome) -> bool:
+    return outcome.failure is None and not outcome.returned
 
 
 def _printed(logs: Path, outcome: Outcome) -> str:

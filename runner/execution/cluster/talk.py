@@ -9,10 +9,10 @@ Whatever does not fit is refused.
              what its settings and its code are, as digests
 
     to workers, by the exchange that all hear
-    who      tell who you are
+    who      tell who you are, and how much of a session is left
     kept     attempts that count
     dropped  attempts that do not count: end them
-    over     a submission; nothing of it counts any more
+    over     a submission, or a whole session; nothing of it counts any more
 
     from workers, by the queue of results
     here     who a worker is, and how much it has to do

@@ -19,6 +19,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
+from pathlib import Path
 from threading import Lock
 from time import monotonic, time
 from typing import Any, Final
@@ -31,6 +32,7 @@ from runner.execution.cluster.attempts import MOST_LOSSES, Attempt, Attempts
 from runner.execution.cluster.link import Delivery, Link, Names, unreachable
 from runner.execution.cluster.sameness import Meaning, first_difference
 from runner.execution.cluster.sealing import ForgedError, Seal, key_of
+from runner.execution.cluster.sharing import leave_sign, remove_sign
 from runner.execution.cluster.talk import (
     Ended,
     Job,
@@ -118,6 +120,7 @@ class ClusterExecutor:
         self._attempts = Attempts(self._lease)
         self._lock = Lock()
         self._session: Session | None = None
+        self._sign: Path | None = None
         self._seals: tuple[Seal, Seal] | None = None
         self._known: dict[int, Known] = {}
         self._entering: deque[tuple[Known, Future[None], float]] = deque()
@@ -218,6 +221,8 @@ class ClusterExecutor:
             self._link.delete(self._names.results(self._session.name))
         self._is_closed = True
         self._link.close()
+        if self._sign is not None:
+            remove_sign(self._sign)
         for descriptor in (self._wakes, self._waking):
             os.close(descriptor)
 
@@ -230,6 +235,7 @@ class ClusterExecutor:
                 key = key_of(self._environ, storage_folder(work.config).absolute())
                 self._seals = Seal.to_workers(key), Seal.from_workers(key)
             if self._session is None:
+                self._sign = leave_sign(work.config, work.session.name)
                 self._session = work.session
                 work.session.logs.mkdir(mode=0o700, parents=True, exist_ok=True)
         owner = Owner(
