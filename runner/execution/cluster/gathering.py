@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import select
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from time import monotonic
 
@@ -11,7 +11,7 @@ import attrs
 
 from runner.config.model import JobConfig
 from runner.errors import SetupError
-from runner.execution.cluster.link import Link, Names, unreachable
+from runner.execution.cluster.link import Delivery, Link, Names, unreachable
 from runner.execution.cluster.sealing import ForgedError, Seal
 from runner.execution.cluster.talk import Attempted, Ended, read_attempts, read_ended
 
@@ -55,7 +55,8 @@ def gather(job: JobConfig, key: bytes, session: str, name: str) -> list[Ended]:
     found = Gathering(name)
     lease = job.worker_lease.total_seconds()
     queue = names.results(session)
-    with _connected(job.broker_url, names, queue) as link:
+    with _link(job.broker_url, names, queue) as link:
+        first = _connected(link, job.broker_url)
         over = seals[0].close({"kind": "over", "session": session, "work": None})
         who = seals[0].close({"kind": "who", "reply": queue, "session": session})
         link.publish(over, "", exchange=names.control, is_lasting=False)
@@ -64,9 +65,10 @@ def gather(job: JobConfig, key: bytes, session: str, name: str) -> list[Ended]:
             if monotonic() - asked > _PAUSE:
                 link.publish(who, "", exchange=names.control, is_lasting=False)
                 asked = monotonic()
-            for delivery in link.turn():
+            for delivery in (*first, *link.turn()):
                 if delivery.queue == queue:
                     _hear(found, seals[1], delivery.body)
+            first = []
             if not link.is_up:
                 raise unreachable(job.broker_url, link.why)
             waiting = link.waiting(queue)
@@ -100,7 +102,7 @@ def _hear(found: Gathering, seal: Seal, sealed: object) -> None:
 
 
 @contextmanager
-def _connected(url: str, names: Names, queue: str) -> Iterator[Link]:
+def _link(url: str, names: Names, queue: str) -> Iterator[Link]:
     def prepare(link: Link) -> None:
         link.declare_jobs(names)
         link.listen(names)
@@ -109,19 +111,26 @@ def _connected(url: str, names: Names, queue: str) -> Iterator[Link]:
 
     link = Link(url, prepare)
     try:
-        _until(lambda: link.turn() is not None and link.is_up, link)
-        if not link.is_up:
-            if "exclusive" in link.why.lower():
-                raise SetupError("another process hears what workers tell of this run")
-            raise unreachable(url, link.why)
         yield link
     finally:
         link.close()
 
 
-def _until(is_so: Callable[[], bool], link: Link) -> None:
+def _connected(link: Link, url: str) -> list[Delivery]:
+    """What has arrived by the time that the link is up.
+
+    Raises:
+        SetupError: it does not come up.
+    """
     until = monotonic() + _AT_FIRST
-    while not is_so() and monotonic() < until and "exclusive" not in link.why.lower():
+    while True:
+        arrived = link.turn()
+        if link.is_up:
+            return arrived
+        if "exclusive" in link.why.lower():
+            raise SetupError("another process hears what workers tell of this run")
+        if monotonic() > until:
+            raise unreachable(url, link.why)
         _wait(link, link.patience())
 
 
