@@ -247,9 +247,16 @@ def remove_stale(folder: str) -> None:
     """Remove what dead processes of this machine left in the folder of all values."""
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
-            found = _OWNER.fullmatch(entry.name)
-            if found and found["host"] == _host() and not _lives(int(found["pid"]), found["start"]):
+            if is_stale(entry.name):
                 remove_values(entry.path)
+
+
+def is_stale(name: str) -> bool:
+    """Whether a name is that of a session of this machine whose process is dead."""
+    found = _OWNER.fullmatch(name)
+    if found is None or found["host"] != _host():
+        return False
+    return not _lives(int(found["pid"]), found["start"])
 
 
 class _Plain:

@@ -9,6 +9,7 @@ from typing import Final
 
 from runner.config.model import Config
 from runner.execution.instance import storage_folder
+from runner.execution.values import is_stale
 
 _FOLDER: Final = "cluster"
 """In the storage folder: a file a session, with nothing in it."""
@@ -16,9 +17,15 @@ _SESSION: Final = re.compile(r"[0-9a-f-]{1,80}")
 
 
 def leave_sign(config: Config, session: str) -> Path:
-    """Leave what workers look for; the file, to be removed with the session."""
-    path = storage_folder(config).absolute() / _FOLDER / session
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    """Leave what workers look for; the file, to be removed with the session.
+
+    Those of sessions whose process is dead are removed.
+    """
+    folder = storage_folder(config).absolute() / _FOLDER
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for old in filter(lambda each: is_stale(each.name), folder.iterdir()):
+        old.unlink(missing_ok=True)
+    path = folder / session
     path.touch(mode=0o600)
     return path
 
