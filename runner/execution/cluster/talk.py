@@ -10,7 +10,7 @@ Whatever does not fit is refused.
 
     to workers, by the exchange that all hear
     who      tell who you are, and how much of a session is left
-    kept     attempts that count
+    kept     attempts that count, and when that was asked, as `doubt` has it
     dropped  attempts that do not count: end them
     over     a submission, or a whole session; nothing of it counts any more
 
@@ -18,7 +18,7 @@ Whatever does not fit is refused.
     here     who a worker is, and how much it has to do
     begun    attempts that it has begun
     alive    attempts that it still has
-    doubt    attempts of which it does not know whether they count
+    doubt    attempts of which it does not know whether they count, and when it asks
     did      how attempts ended
     bounced  attempts that the broker had given to a worker before, and which are not run
     refused  attempts that it cannot run, and why
@@ -28,6 +28,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Mapping, Sequence
+from types import NoneType
 from typing import Any, Final, TypeAlias
 
 import attrs
@@ -41,6 +42,15 @@ PROTOCOL: Final = 1
 
 Attempted: TypeAlias = tuple[int, str, int]
 """The number of a submission, a task and the number of an attempt."""
+
+
+_KINDS: Final[Mapping[Any, tuple[type, ...]]] = {
+    "str": (str,),
+    "int": (int,),
+    "bool": (bool,),
+    "str | None": (str, NoneType),
+}
+"""What a field may hold, by its annotation."""
 
 
 @attrs.frozen
@@ -158,7 +168,7 @@ def read_ended(body: Mapping[str, Any]) -> tuple[int, list[Ended]]:
         ForgedError: it is something else.
     """
     found: tuple[int, list[Ended]] = _read(
-        lambda: (int(body["work"]), [_ended(*each) for each in body["ended"]])
+        lambda: (*_typed([body["work"]], int), [_ended(*each) for each in body["ended"]])
     )
     return found
 
@@ -174,7 +184,8 @@ def read_attempts(body: Mapping[str, Any]) -> list[Attempted]:
 
 
 def _attempted(work: int, task: str, attempt: int) -> Attempted:
-    return int(work), str(task), int(attempt)
+    _typed((work, task, attempt), int, str, int)
+    return work, task, attempt
 
 
 def _plain(ended: Ended) -> list[Any]:
@@ -194,15 +205,21 @@ def _ended(
     marks: Sequence[Sequence[Any] | None],
     printed: str,
 ) -> Ended:
+    _typed((task, attempt, started, seconds, printed), str, int, float, float, str)
     return Ended(
-        str(task),
-        int(attempt),
-        float(started),
-        float(seconds),
+        task,
+        attempt,
+        started,
+        seconds,
         None if failure is None else Failure(**_fields(Failure, failure)),
-        tuple([None if each is None else Mark(*each) for each in marks]),
-        str(printed),
+        tuple([None if each is None else _mark(*each) for each in marks]),
+        printed,
     )
+
+
+def _mark(fingerprint: str, stamp: str, size: int, rows: int | None) -> Mark:
+    _typed((fingerprint, stamp, size, 0 if rows is None else rows), str, str, int, int)
+    return Mark(fingerprint, stamp, size, rows)
 
 
 def _read(read: Callable[[], Any]) -> Any:
@@ -223,7 +240,10 @@ def _typed(values: Sequence[Any], *types: type) -> list[Any]:
 
 def _fields(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
     """The values of a class of plain fields; none is missing, and none unknown."""
-    names = {field.name for field in attrs.fields(cls)}
-    if set(values) != names:
+    kinds = {field.name: _KINDS[field.type] for field in attrs.fields(cls)}
+    if set(values) != set(kinds):
         raise ValueError("it has other parts")
+    for name, value in values.items():
+        if type(value) not in kinds[name]:
+            raise TypeError(f"{name} is of another type")
     return dict(values)
