@@ -8,7 +8,7 @@ that named it to a second worker and the first has said nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Final
 
 import attrs
@@ -111,23 +111,9 @@ class Attempts:
             if each.heard is None and now - each.sent > patience
         ]
 
-    def forgive(self, seconds: float) -> None:
-        """Nothing could be heard for so many seconds: they do not count as silence."""
+    def excuse(self, now: float) -> None:
+        """Nothing could be heard until now: all silence begins anew."""
         for each in self._current.values():
-            each.sent += seconds
+            each.sent = max(each.sent, now)
             if each.heard is not None:
-                each.heard += seconds
-
-    def soonest(self) -> float | None:
-        """When the next one may be lost; None: none has begun."""
-        heard = [each.heard for each in self._current.values() if each.heard is not None]
-        return min(heard) + self._lease if heard else None
-
-
-def busy_workers(attempts: Iterable[Attempt]) -> dict[str, int]:
-    """How many attempts each worker has."""
-    found: dict[str, int] = {}
-    for each in attempts:
-        if each.heard is not None:
-            found[each.worker] = found.get(each.worker, 0) + 1
-    return found
+                each.heard = max(each.heard, now)

@@ -10,6 +10,7 @@ given by the caller, from a clock that nobody sets.
 from __future__ import annotations
 
 from collections.abc import Callable
+from threading import Lock
 from typing import TypeAlias
 
 import attrs
@@ -36,6 +37,7 @@ class Permit:
     in_doubt: bool = False
     is_dropped: bool = False
     waiting: Answer | None = None
+    _answering: Lock = attrs.field(factory=Lock, init=False, repr=False)
 
     def confirmed(self, until: float, now: float) -> None:
         """The broker has a sign of life, which counts until then."""
@@ -51,11 +53,16 @@ class Permit:
         return self.in_doubt
 
     def keep(self, until: float, now: float) -> None:
-        """The one who hands out says that the attempt counts."""
-        self.in_doubt = False
-        self.is_confirmed = True
-        self.until = until
-        self._answer(now)
+        """The one who hands out says that the attempt counts.
+
+        The answer counts from when it was asked for: one that has been on its way for too long
+        says nothing of today.
+        """
+        if now <= until:
+            self.in_doubt = False
+            self.is_confirmed = True
+            self.until = until
+            self._answer(now)
 
     def drop(self) -> None:
         """The one who hands out says that the attempt does not count."""
@@ -80,6 +87,7 @@ class Permit:
             self._tell(self.until)
 
     def _tell(self, until: float) -> None:
-        waiting, self.waiting = self.waiting, None
+        with self._answering:  # two threads may be here, and one answer is due
+            waiting, self.waiting = self.waiting, None
         if waiting is not None:
             waiting(until)

@@ -397,6 +397,7 @@ class Service:
 
         Raises nothing: what is wrong with a message is told, and the message is gone.
         """
+        received = monotonic()
         try:
             versions, owner, jobs = read_jobs(self._in.open(sealed))
         except ForgedError as error:
@@ -414,7 +415,7 @@ class Service:
             self._say(f"{len(jobs)} jobs of {owner.name} are refused: {refusal.told.get('why')}")
             self._tell_and_wait(owner, {"kind": "refused", "attempts": named, **refusal.told})
             return
-        self._do(driver, prepared, owner, jobs)
+        self._do(driver, prepared, owner, jobs, received)
 
     # Messages
 
@@ -453,9 +454,16 @@ class Service:
         self._say("the config or the code has changed: it is read again")
         return new
 
-    def _do(self, driver: Driver, prepared: Prepared, owner: Owner, jobs: Sequence[Job]) -> None:
+    def _do(
+        self,
+        driver: Driver,
+        prepared: Prepared,
+        owner: Owner,
+        jobs: Sequence[Job],
+        received: float,
+    ) -> None:
         done: SimpleQueue[tuple[Order, Outcome]] = SimpleQueue()
-        until = monotonic() + self._lease / 3
+        until = received + self._lease / 3  # to import functions may have taken longer
         orders = [Order(owner, job, done, Permit(until)) for job in jobs]
         for order in orders:
             self._orders[owner.session, order.named] = order
@@ -578,9 +586,9 @@ class Service:
                 told = {"kind": "here", "worker": self.name, **self.state(), "open": left}
                 self._talker.say(self._out.close(told), str(body["reply"]), is_lasting=False)
             case "kept":
+                until = float(body["asked"]) + self._lease / 3
                 for order in self._known(session, body):
-                    now = monotonic()
-                    order.permit.keep(now + self._lease / 3, now)
+                    order.permit.keep(until, monotonic())
             case "dropped":
                 self._drop(self._known(session, body))
             case "over":
@@ -619,7 +627,8 @@ class Service:
             if sure:
                 self._sign("alive", owner, sure)
             if doubtful:
-                self._tell(owner, {"kind": "doubt", "attempts": [each.named for each in doubtful]})
+                named = [each.named for each in doubtful]
+                self._tell(owner, {"kind": "doubt", "asked": now, "attempts": named})
         self._close_old_drivers()
 
     def _close_old_drivers(self) -> None:

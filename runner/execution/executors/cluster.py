@@ -137,6 +137,8 @@ class ClusterExecutor:
         self._was_up = False
         self._last_turn = monotonic()
         self._last_call = 0.0  # for workers to tell who they are
+        self._called_out = 0.0  # when we last told ourselves something
+        self._echoed = 0.0  # when we told ourselves what we have read by now
         self._refused_since: float | None = None
         self._wakes, self._waking = os.pipe()
         for descriptor in (self._wakes, self._waking):
@@ -337,9 +339,12 @@ class ClusterExecutor:
         known = self._known.get(call.work)
         return None if known is None else (call.work, known.task(call.job).id, number)
 
-    def _tell_all_of(self, kind: str, attempts: Sequence[tuple[int, str, int]]) -> None:
+    def _tell_all_of(
+        self, kind: str, attempts: Sequence[tuple[int, str, int]], **more: Any
+    ) -> None:
         if attempts and self._session is not None:
-            self._tell_all({"kind": kind, "session": self._session.name, "attempts": attempts})
+            session = self._session.name
+            self._tell_all({"kind": kind, "session": session, "attempts": attempts, **more})
 
     # Outcomes come in
 
@@ -387,21 +392,21 @@ class ClusterExecutor:
             self._last_turn = now
             return
         if now - self._last_turn > self._lease / 3:  # we were stopped, and have heard nothing
-            self._attempts.forgive(now - self._last_turn)
+            self._attempts.excuse(now)
         self._last_turn = now
-        if not arrived:  # else what tells that a worker lives may still wait to be read
-            self._look_for_silence(now)
+        self._look_for_silence()
         self._look_for_workers(now)
 
     def _notice_link(self) -> None:
         link = self._link
         if link.is_up and not self._was_up:
-            self._attempts.forgive(monotonic() - self._last_turn + self._lease)
+            self._attempts.excuse(monotonic())
             self._last_call = 0.0
             if self._said:
                 self._say("the broker is back", again=True)
             self._said.clear()
         elif not link.is_up and self._was_up:
+            self._echoed = self._called_out = 0.0
             self._say(f"the broker cannot be reached: {link.why}; trying again")
         if link.blocked:
             self._say(f"the broker takes no messages for now ({link.blocked})")
@@ -437,6 +442,9 @@ class ClusterExecutor:
             self._link.ack(last)
 
     def _heed(self, body: Mapping[str, Any]) -> None:
+        if body.get("kind") == "echo":
+            self._echoed = float(body["at"])
+            return
         worker = str(body.get("worker", ""))
         peer = self._peers.setdefault(worker, Peer(len(self._peers) + 1))
         peer.heard = monotonic()
@@ -473,8 +481,8 @@ class ClusterExecutor:
         self._tell_all_of("dropped", dropped)
 
     def _decide(self, body: Mapping[str, Any], worker: str) -> None:
-        named = read_attempts(body)
-        self._tell_all_of("kept", [each for each in named if self._found(*each) is not None])
+        kept = [each for each in read_attempts(body) if self._found(*each) is not None]
+        self._tell_all_of("kept", kept, asked=body.get("asked"))
         self._alive(body, worker)
 
     def _did(self, body: Mapping[str, Any], peer: Peer) -> None:
@@ -575,8 +583,20 @@ class ClusterExecutor:
 
     # What goes wrong
 
-    def _look_for_silence(self, now: float) -> None:
-        for attempt in self._attempts.silent(now):
+    def _look_for_silence(self) -> None:
+        """Give to others what was lost, as of when all that workers had told by then was read.
+
+        That is known of the time when we told ourselves something by the same queue: a broker that
+        is slow, or a connection of ours that hangs, makes no worker silent.
+        """
+        now = monotonic()
+        if len(self._attempts) and now - self._called_out > self._lease / 6:
+            assert self._session is not None, "there are attempts"
+            assert self._seals is not None, "there are attempts"
+            self._called_out = now
+            text = self._seals[1].close({"kind": "echo", "at": now})
+            self._link.publish(text, self._names.results(self._session.name), is_lasting=False)
+        for attempt in self._attempts.silent(self._echoed):
             call = attempt.call
             self._drop([attempt])
             task = self._known[call.work].task(call.job).id
