@@ -28,7 +28,7 @@ from typing import Any, Final, TextIO
 
 import attrs
 
-from runner.config.model import Config
+from runner.config.model import Config, Mode
 from runner.errors import RunnerError
 from runner.execution.cluster.link import TASK, Confirmed, Delivery, Link, Names
 from runner.execution.cluster.permits import Answer, Permit
@@ -303,7 +303,7 @@ class Driver:
             created = datetime.fromisoformat(owner.created)
         except (RunnerError, ValueError) as error:
             raise Refusal(why="config", message=str(error)) from None
-        memory = memory_of(self.config.job.mode, self.session)
+        memory = memory_of(Mode.CLUSTER, self.session)
         assert isinstance(memory, EncodedMemory), "of a cluster, values are encoded"
         instance = open_instance(
             self.config,
