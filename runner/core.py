@@ -197,11 +197,13 @@ def gathered(config: Config, plan: ExecutionPlan, run: RunRow) -> list[JobEnd]:
     Raises:
         SetupError: RUN501, the broker cannot be reached.
     """
-    from runner.execution.cluster.gathering import gather  # it takes a broker
+    from runner.execution.cluster.broker import broker_of
+    from runner.execution.cluster.gathering import gather  # it takes Celery
     from runner.execution.cluster.sealing import key_of
 
     key = key_of(os.environ, storage_folder(config).absolute())
-    told = gather(config.job, key, run.session or "", run.scenario) if run.session else []
+    broker = broker_of(config.job, os.environ)
+    told = gather(config.job, broker, key, run.session or "", run.scenario) if run.session else []
     with Store.open(storage_folder(config)) as store:
         known = {job.task for job in store.jobs(run.id)}
         created = store.created(plan.name) or datetime.now().astimezone()

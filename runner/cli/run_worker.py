@@ -43,11 +43,13 @@ def command(common: Common, workers: int | None, *, status: bool, format_: str) 
 
 
 def _work(common: Common, workers: int | None, config: Config, key: bytes) -> None:
+    from runner.execution.cluster.broker import broker_of
     from runner.execution.cluster.link import places
     from runner.execution.cluster.service import Service
 
-    service = Service(config, lambda: _loaded(common, workers), key)
-    where = f"queue `{config.job.queue}` at {places(config.job.broker_url)}"
+    broker = broker_of(config.job, os.environ)
+    service = Service(config, lambda: _loaded(common, workers), broker, key)
+    where = f"queue `{config.job.queue}` at {places(broker)}"
     print(
         f"worker {service.name} takes jobs from {where}, {service.slots} at once,"
         f" for {config.application_path}",
@@ -58,9 +60,10 @@ def _work(common: Common, workers: int | None, config: Config, key: bytes) -> No
 
 
 def _tell(common: Common, config: Config, key: bytes, format_: str) -> None:
+    from runner.execution.cluster.broker import broker_of
     from runner.execution.cluster.roll import call_the_roll
 
-    roll = call_the_roll(config.job, key)
+    roll = call_the_roll(config.job, broker_of(config.job, os.environ), key)
     if format_ == "json":
         print(json.dumps(_document(roll)))
         return

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from threading import Thread
@@ -28,6 +28,7 @@ from runner.data.folders import holds_parts, why_not_replaced
 from runner.data.parquet_file import is_parquet
 from runner.data.storage import reason
 from runner.diagnostics import Diagnostic
+from runner.execution.cluster.broker import broker_of
 from runner.execution.instance import storage_folder
 from runner.execution.preparation import no_file
 from runner.suggestions import nearest
@@ -91,7 +92,9 @@ def unusable_storage_folder(config: Config) -> Iterator[Diagnostic]:
         )
 
 
-def unreachable_broker(config: Config, patience: float = PATIENCE) -> Iterator[Diagnostic]:
+def unreachable_broker(
+    config: Config, patience: float = PATIENCE, environ: Mapping[str, str] = os.environ
+) -> Iterator[Diagnostic]:
     """In cluster mode, something listens where the broker should; nothing is said to it.
 
     Of several brokers, separated by `;`, one is enough. What is reached in another way than by
@@ -101,7 +104,7 @@ def unreachable_broker(config: Config, patience: float = PATIENCE) -> Iterator[D
     if config.job.mode is not Mode.CLUSTER or key in config.unread:
         return
     refusals = []
-    for url in config.job.broker_url.split(";"):
+    for url in broker_of(config.job, environ).split(";"):
         refusal = _why_unreachable(url.strip(), patience)
         if refusal is None:
             return

@@ -35,14 +35,15 @@ class Gathering:
     free: set[str] = attrs.field(factory=set)
 
 
-def gather(job: JobConfig, key: bytes, session: str, name: str) -> list[Ended]:
+def gather(job: JobConfig, broker: str, key: bytes, session: str, name: str) -> list[Ended]:
     """How the jobs of a scenario ended of which nobody was told, in a session that is gone.
 
     What workers still do for it is ended first. A worker that cannot be reached must not commit
     any more after the lease, so that is waited for.
 
     Args:
-        job: says where the broker is.
+        job: says which queue it is.
+        broker: where the broker is.
         key: of the cluster.
         session: whose process is gone.
         name: of the scenario.
@@ -55,8 +56,8 @@ def gather(job: JobConfig, key: bytes, session: str, name: str) -> list[Ended]:
     found = Gathering(name)
     lease = job.worker_lease.total_seconds()
     queue = names.results(session)
-    with _link(job.broker_url, names, queue) as link:
-        first = _connected(link, job.broker_url)
+    with _link(broker, names, queue) as link:
+        first = _connected(link, broker)
         over = seals[0].close({"kind": "over", "session": session, "work": None})
         who = seals[0].close({"kind": "who", "reply": queue, "session": session})
         link.publish(over, "", exchange=names.control, is_lasting=False)
@@ -70,7 +71,7 @@ def gather(job: JobConfig, key: bytes, session: str, name: str) -> list[Ended]:
                     _hear(found, seals[1], delivery.body)
             first = []
             if not link.is_up:
-                raise unreachable(job.broker_url, link.why)
+                raise unreachable(broker, link.why)
             waiting = link.waiting(queue)
             busy = {worker for worker in found.open.values() if worker not in found.free}
             is_all_heard = waiting is not None and waiting[0] == 0

@@ -57,7 +57,7 @@ class Roll:
         return sum(worker.busy for worker in self.workers)
 
 
-def call_the_roll(job: JobConfig, key: bytes) -> Roll:
+def call_the_roll(job: JobConfig, broker: str, key: bytes) -> Roll:
     """Ask all workers who they are, and the broker how much waits.
 
     Raises:
@@ -71,9 +71,9 @@ def call_the_roll(job: JobConfig, key: bytes) -> Roll:
         link.listen(names)
         answers.append(link.listen_alone())
 
-    link = Link(job.broker_url, prepare)
+    link = Link(broker, prepare)
     try:
-        _connect(link, job.broker_url)
+        _connect(link, broker)
         body = {"kind": "who", "reply": answers[-1]}
         text = Seal.to_workers(key).close(body)
         link.publish(text, "", exchange=names.control, is_lasting=False)

@@ -339,6 +339,7 @@ class Service:
         self,
         config: Config,
         load: Callable[[], Config],
+        broker: str,
         key: bytes,
         *,
         said: TextIO = sys.stderr,
@@ -348,6 +349,7 @@ class Service:
         Args:
             config: the application's.
             load: reads it once more, when a message means another one.
+            broker: where the broker is.
             key: of the cluster.
             said: where it is told what the worker does.
         """
@@ -362,7 +364,8 @@ class Service:
         self._lock = Lock()
         self._orders: dict[tuple[str, Attempted], Order] = {}
         self._over: set[tuple[str, int | None]] = set()
-        link = Link(self.config.job.broker_url, self._prepare)
+        self._broker = broker
+        link = Link(broker, self._prepare)
         self._talker = Talker(link, self._hear, self._lease)
         self._talker.on_beat = self._beat
         self._link = link
@@ -642,7 +645,7 @@ class Service:
         import celery
         import kombu
 
-        app = celery.Celery("runner", broker=self.config.job.broker_url, set_as_current=False)
+        app = celery.Celery("runner", broker=self._broker, set_as_current=False)
         jobs = kombu.Queue(self._names.jobs, kombu.Exchange(""), routing_key=self._names.jobs)
         app.conf.update(**_SETTINGS, task_queues=[jobs], task_default_queue=self._names.jobs)
 

@@ -29,6 +29,7 @@ import attrs
 from runner.config.model import DataNodeConfig, JobConfig, TaskConfig
 from runner.errors import SetupError
 from runner.execution.cluster.attempts import MOST_LOSSES, Attempt, Attempts
+from runner.execution.cluster.broker import broker_of
 from runner.execution.cluster.link import Delivery, Link, Names, unreachable
 from runner.execution.cluster.sameness import Meaning, first_difference
 from runner.execution.cluster.sealing import ForgedError, Seal, key_of
@@ -116,7 +117,8 @@ class ClusterExecutor:
         self._environ = environ
         self._names = Names(job.queue)
         self._lease = job.worker_lease.total_seconds()
-        self._link = Link(job.broker_url, self._prepare)
+        self._broker = broker_of(job, environ)
+        self._link = Link(self._broker, self._prepare)
         self._attempts = Attempts(self._lease)
         self._lock = Lock()
         self._session: Session | None = None
@@ -265,7 +267,7 @@ class ClusterExecutor:
                 self._known[known.work.number] = known
                 entered.set_result(None)
             else:
-                entered.set_exception(unreachable(self._job.broker_url, self._link.why))
+                entered.set_exception(unreachable(self._broker, self._link.why))
 
     def _prepare(self, link: Link) -> None:
         assert self._session is not None, "there is a submission before there is a link"
