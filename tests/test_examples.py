@@ -21,9 +21,9 @@ NEEDS = {
     "weather": ("pandas", "pip install 'toml-runner[tables]'"),
 }
 """What an example needs beside runner, and how to get it."""
-OPTIONS = {"two_scenarios": ["--all"]}
+OPTIONS = {"cluster": ["--all"], "two_scenarios": ["--all"]}
 """Further arguments of `execute`, by example."""
-OUT = {"two_scenarios": ".runner/data"}
+OUT = {"cluster": ".runner/data", "two_scenarios": ".runner/data"}
 """Where the files are that it makes, if not in `out`."""
 
 
@@ -79,7 +79,7 @@ def texts(folder: Path) -> dict[str, str]:
 
 def test_there_are_examples() -> None:
     names = [folder.name for folder in FOLDERS]
-    assert names == ["database", "layers", "quickstart", "two_scenarios", "weather"]
+    assert names == ["cluster", "database", "layers", "quickstart", "two_scenarios", "weather"]
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
@@ -108,6 +108,8 @@ def test_checks_without_a_warning(
 def test_makes_the_expected_files(
     folder: Path, files: list[str], expected: str, mode: list[str], tmp_path: Path
 ) -> None:
+    if folder.name == "cluster" and not mode:
+        pytest.skip("tests/cluster runs it, with workers")
     copy = copied(folder, tmp_path)
 
     executed = run(copy, "execute", *files, *mode, *OPTIONS.get(folder.name, ()))
