@@ -36,7 +36,7 @@ from runner.config.values import is_secret_key
 from runner.data.exchange import stage_from, write_to
 from runner.data.storage import Appending, Mark, Opening, Staged, Storage
 from runner.diagnostics import Diagnostic, has_errors
-from runner.errors import ConfigError, JobError, SetupError, UsageError
+from runner.errors import ConfigError, JobError, UsageError
 from runner.execution.circumstances import commit_of, environment, own_command_line
 from runner.execution.comparing import Comparison, compare
 from runner.execution.engine import Engine
@@ -60,7 +60,6 @@ from runner.execution.orchestrator import Entry
 from runner.execution.preparation import (
     due_defaults,
     inputs_without_value,
-    not_in_this_version,
     write_defaults,
 )
 from runner.execution.session import Session, memory_of, remove_remains, session_of
@@ -206,7 +205,7 @@ def gathered(config: Config, plan: ExecutionPlan, run: RunRow) -> list[JobEnd]:
     told = gather(config.job, broker, key, run.session or "", run.scenario) if run.session else []
     with Store.open(storage_folder(config)) as store:
         known = {job.task for job in store.jobs(run.id)}
-        created = store.created(plan.name) or datetime.now().astimezone()
+        created = _created(plan, store.created(plan.name), time)
         lasting = _lasting_by_task(plan, _instance(config, plan, created, {}))
         ends = [
             JobEnd(
@@ -576,7 +575,6 @@ class Scenario:
         """
         shared, instance = self._shared, self.instance
         plan = plan or self.plan
-        _refuse_unbuilt(shared.config, plan)
         work = Work(
             number=next(shared.numbers),
             plan=plan,
@@ -1090,12 +1088,6 @@ def refuse_errors(diagnostics: Iterable[Diagnostic]) -> None:
 def _tell(observers: Sequence[Observer], text: str) -> None:
     for observer in observers:
         observer.told(text)
-
-
-def _refuse_unbuilt(config: Config, plan: ExecutionPlan) -> None:
-    found = list(not_in_this_version(config, plan))
-    if found:
-        raise SetupError("\n".join(map(str, found)), code="RUN509", diagnostics=found)
 
 
 def _created(plan: ExecutionPlan, known: datetime | None, clock: Callable[[], float]) -> datetime:

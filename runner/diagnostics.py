@@ -74,7 +74,7 @@ CODES: Mapping[str, Code] = {
     "RUN504": Code("code-mismatch"),
     "RUN507": Code("lock-held"),
     "RUN508": Code("storage-folder"),
-    "RUN509": Code("not-in-this-version"),
+    "RUN509": Code("not-on-this-system"),
     "RUN601": Code("task-raised"),
     "RUN602": Code("task-timeout"),
     "RUN603": Code("worker-lost"),

@@ -562,15 +562,6 @@ def test_an_input_without_a_value_stops_the_run_before_it_begins(
     assert recorded(tmp_path / ".runner", "SELECT * FROM runs") == []
 
 
-def test_what_this_version_cannot_do_is_said(load: Load) -> None:
-    with pytest.raises(runner.SetupError, match=r"does not run in this version") as caught:
-        submitted(load(TEXT, 'JOB.mode="cluster"'))
-
-    (found,) = caught.value.diagnostics
-    assert found.message == "mode `cluster` does not run in this version"
-    assert caught.value.code == "RUN509"
-
-
 def test_a_failed_job_abandons_what_needs_it_and_nothing_else(load: Load, tmp_path: Path) -> None:
     text = TEXT.replace("builtins.abs", "operator.index").replace("-21", '"no number"')
     text += '[TASK.beside]\nfunction = "builtins.len"\ninputs = ["input"]\n'

@@ -10,34 +10,15 @@ from time import time
 from typing import Any
 
 from runner.checker.rules.storage import path_key
-from runner.config.model import UNSET, Config, DataNodeConfig
+from runner.config.model import UNSET, DataNodeConfig
 from runner.config.options import FileOptions, ParquetOptions, SqlTableOptions
 from runner.config.references import FunctionRef
 from runner.data.storage import Storage
-from runner.data.storages import STORAGES, runs
 from runner.diagnostics import Diagnostic, KeyPath, Related, Severity
-from runner.execution.executors import EXECUTORS
 from runner.execution.instance import Instance
 from runner.execution.skipping import known_mark
 from runner.plan.model import ExecutionPlan
 from runner.store.store import NodeRow, Store
-
-
-def not_in_this_version(config: Config, plan: ExecutionPlan) -> Iterator[Diagnostic]:
-    """What the plan asks for and this version cannot do; it is never silently ignored."""
-    if plan.mode not in EXECUTORS:
-        key: KeyPath = ("JOB", "mode") if config.job.mode is plan.mode else ()
-        message = f"mode `{plan.mode}` does not run in this version"
-        hint = "run it with --mode development"
-        yield Diagnostic(code="RUN509", key=key, message=message, hint=hint)
-    for node in plan.data_nodes.values():
-        if not runs(node.storage_type):
-            yield Diagnostic(
-                code="RUN509",
-                key=("DATA_NODE", node.id, "storage_type"),
-                message=f"storage type `{node.storage_type}` does not run in this version",
-                hint=f"those that do are {', '.join(STORAGES)}",
-            )
 
 
 def write_defaults(

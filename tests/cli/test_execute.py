@@ -322,12 +322,6 @@ def test_a_second_run_finds_the_data_of_the_first(cli: Any, files: Path) -> None
             id="no-file",
         ),
         pytest.param(
-            ["--mode", "cluster"],
-            4,
-            "error[RUN509]: mode `cluster` does not run in this version\n",
-            id="mode",
-        ),
-        pytest.param(
             ["--set", "CORE.storage_folder=runner.toml"],
             4,
             "error[RUN508]: storage folder: <folder>/runner.toml cannot be used: File exists\n",

@@ -37,9 +37,6 @@ def broker_url(request: pytest.FixtureRequest) -> str:
     return str(url)
 
 
-
-
-
 @pytest.fixture
 def ground(tmp_path: Path, broker_url: str) -> Iterator[machines.Make]:
     """Makes a folder with a pipeline of such tasks."""

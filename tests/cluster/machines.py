@@ -301,9 +301,7 @@ class Ground:
 
 
 def _lines(folder: Path) -> Counter[str]:
-    return Counter(
-        {each.name: each.read_bytes().count(b"\n") for each in folder.iterdir()}
-    )
+    return Counter({each.name: each.read_bytes().count(b"\n") for each in folder.iterdir()})
 
 
 def once(tasks: Sequence[Task]) -> Mapping[str, int]:

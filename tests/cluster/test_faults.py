@@ -6,10 +6,8 @@ twice.
 
 from __future__ import annotations
 
-import brokers
 import machines
-from machines import Ground, Make, chain, layers, once, wide
-
+from machines import Make, layers, once
 
 
 def is_whole(ground: machines.Ground, run: machines.Command) -> None:

@@ -12,7 +12,7 @@ import attrs
 import pytest
 
 from runner.config.loader import load_config
-from runner.config.model import Config, JobConfig, Mode
+from runner.config.model import Config
 from runner.data.storage import write_all
 from runner.diagnostics import Diagnostic, Related, Severity
 from runner.errors import JobError
@@ -20,7 +20,6 @@ from runner.execution.importing import UserCodeError, importable
 from runner.execution.instance import Instance, open_instance, remove_leftovers, storage_folder
 from runner.execution.preparation import (
     inputs_without_value,
-    not_in_this_version,
     write_defaults,
 )
 from runner.execution.steps import import_classes, steps_of, write_first_values
@@ -418,19 +417,6 @@ def test_folders_that_are_not_there_have_no_leftovers(prepare: Prepare, tmp_path
     remove_leftovers(prepare(path).instance)
 
     assert [each.name for each in sorted(tmp_path.iterdir())] == ["file", "pipeline.toml"]
-
-
-def test_what_this_version_cannot_do(tmp_path: Path) -> None:
-    config = attrs.evolve(load(TEXT, tmp_path), job=JobConfig(mode=Mode.CLUSTER))
-
-    assert list(not_in_this_version(config, compile_plan(config, "default"))) == [
-        Diagnostic(
-            code="RUN509",
-            key=("JOB", "mode"),
-            message="mode `cluster` does not run in this version",
-            hint="run it with --mode development",
-        ),
-    ]
 
 
 def test_the_storage_folder(tmp_path: Path) -> None:
