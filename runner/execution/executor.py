@@ -92,6 +92,9 @@ class Executor(Protocol):
     def printing(self) -> Sequence[tuple[Call, Output]]:
         """What runs, and what it has printed so far, where that is kept. For any thread."""
 
+    def recall(self, number: int) -> None:
+        """Give back the calls of a submission that have not begun, where they could wait long."""
+
     def cancel(self, call: Call) -> None:
         """End a running job; its outcome is a failure RUN607, unless it was faster."""
 

@@ -152,6 +152,7 @@ class Orchestrator:
         what, _, task = request.partition(" ")
         if what == "stop":
             jobs.stop()
+            self._executor.recall(entry.number)
         elif what == "cancel" and not task:
             jobs.stop()
             for job in list(jobs.with_executor()):

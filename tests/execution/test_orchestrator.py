@@ -91,6 +91,7 @@ class Shuffled:
     behind: dict[int, list[Call]] = attrs.field(factory=dict)
     done: set[int] = attrs.field(factory=set)
     attempts: dict[str, int] = attrs.field(factory=dict)
+    recalled: list[int] = attrs.field(factory=list)
 
     def enter(self, work: Work) -> None:
         raise AssertionError("these tests have no work")
@@ -125,6 +126,9 @@ class Shuffled:
 
     def wake(self) -> None:
         pass
+
+    def recall(self, number: int) -> None:
+        self.recalled.append(number)
 
     def printing(self) -> Sequence[tuple[Call, Output]]:
         return ()

@@ -207,6 +207,13 @@ class ClusterExecutor:
             self._give_up(error)
             raise
 
+    def recall(self, number: int) -> None:
+        waiting = [each for each in self._attempts if each.call.work == number and not each.worker]
+        self._drop(waiting)
+        for attempt in waiting:
+            self._end(attempt)
+            self._outcomes.append(_returned(attempt.call))
+
     def cancel(self, call: Call) -> None:
         attempt = self._attempts.of(call)
         if attempt is not None:

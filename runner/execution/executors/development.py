@@ -69,6 +69,9 @@ class DevelopmentExecutor:
     def printing(self) -> Sequence[tuple[Call, Output]]:
         return ()
 
+    def recall(self, number: int) -> None:
+        """None waits."""
+
     def cancel(self, call: Call) -> None:
         """Nothing runs while anybody could call this."""
 

@@ -289,6 +289,9 @@ class StandaloneExecutor:
                 found.append((sent.call, Output(desk.log, desk.printed, end)))
         return found
 
+    def recall(self, number: int) -> None:
+        """What waits begins in a moment."""
+
     def cancel(self, call: Call) -> None:
         self._doomed.add((call.work, call.job))
 
