@@ -20,6 +20,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread
@@ -73,6 +74,7 @@ class Order:
         permit: whether it may commit.
         done: where its outcome goes.
         call: the same for the driver; None: not handed to it yet.
+        unheard_since: since when there has been nobody to ask; None: there is.
     """
 
     owner: Owner
@@ -80,6 +82,7 @@ class Order:
     done: SimpleQueue[tuple[Order, Outcome]]
     permit: Permit
     call: Call | None = None
+    unheard_since: float | None = None
 
     @property
     def named(self) -> Attempted:
@@ -364,6 +367,7 @@ class Service:
         self._lock = Lock()
         self._orders: dict[tuple[str, Attempted], Order] = {}
         self._over: set[tuple[str, int | None]] = set()
+        self._taken: dict[tuple[str, int], set[int]] = {}
         self._broker = broker
         link = Link(broker, self._prepare)
         self._talker = Talker(link, self._hear, self._lease)
@@ -380,6 +384,7 @@ class Service:
         self._talker.start()
         app = self._app()
         worker = app.Worker(
+            consumer_cls=_consumer(),
             pool="threads",
             concurrency=self.slots,
             without_gossip=True,
@@ -410,7 +415,7 @@ class Service:
         if redelivered:
             self._tell_and_wait(owner, {"kind": "bounced", "attempts": named})
             return
-        if self._is_over(owner):
+        if self._is_over(owner) or not self._are_new(owner, jobs):
             return
         try:
             driver, prepared = self._accepted(versions, owner, jobs)
@@ -422,9 +427,20 @@ class Service:
 
     # Messages
 
+    def _are_new(self, owner: Owner, jobs: Sequence[Job]) -> bool:
+        """Whether a message has not come before: no number of an attempt is used twice."""
+        with self._lock:
+            taken = self._taken.setdefault((owner.session, owner.work), set())
+            numbers = {each.attempt for each in jobs}
+            are_new = taken.isdisjoint(numbers)
+            taken |= numbers
+        return are_new
+
     def _accepted(
         self, versions: Versions, owner: Owner, jobs: Sequence[Job]
     ) -> tuple[Driver, Prepared]:
+        if _is_leaving():  # Celery heeds that only when it is done with what has arrived
+            raise Refusal(why="leaving", message="it is about to end")
         if versions != Versions.here():
             raise Refusal(why="versions", versions=attrs.astuple(Versions.here()))
         with self._lock:
@@ -583,6 +599,8 @@ class Service:
 
     def _heed(self, body: Mapping[str, Any]) -> None:
         session = str(body.get("session", ""))
+        if body.get("to", self.name) != self.name:
+            return
         match body.get("kind"):
             case "who":
                 left = sum(each.owner.session == session for each in list(self._orders.values()))
@@ -596,6 +614,11 @@ class Service:
                 self._drop(self._known(session, body))
             case "over":
                 self._over.add((session, body["work"]))
+                self._taken = {
+                    key: each
+                    for key, each in self._taken.items()
+                    if self._over.isdisjoint({key, (key[0], None)})
+                }
                 self._drop([each for each in self._orders.values() if self._is_over(each.owner)])
 
     def _is_over(self, owner: Owner) -> bool:
@@ -630,9 +653,24 @@ class Service:
             if sure:
                 self._sign("alive", owner, sure)
             if doubtful:
-                named = [each.named for each in doubtful]
-                self._tell(owner, {"kind": "doubt", "asked": now, "attempts": named})
+                self._doubt(owner, doubtful)
         self._close_old_drivers()
+
+    def _doubt(self, owner: Owner, orders: Sequence[Order]) -> None:
+        """Ask whether attempts count; they do not where for long nobody is there to ask."""
+        now = monotonic()
+
+        def asked(*, is_there: bool) -> None:
+            for order in orders:
+                if is_there or not self._link.is_up:
+                    order.unheard_since = None
+                elif order.unheard_since is None:
+                    order.unheard_since = now
+                elif now - order.unheard_since > 2 * self._lease:
+                    self._drop([order])
+
+        named = [each.named for each in orders]
+        self._tell(owner, {"kind": "doubt", "asked": now, "attempts": named}, asked)
 
     def _close_old_drivers(self) -> None:
         with self._lock:
@@ -660,6 +698,26 @@ class Service:
         print(text, file=self._said, flush=True)
 
 
+def _consumer() -> Any:
+    """That of Celery, which tries again to connect as soon as the link does."""
+    from celery.worker.consumer import Consumer
+
+    class Impatient(Consumer):  # type: ignore[misc]  # it has no types
+        def ensure_connected(self, conn: Any) -> Any:
+            conn.ensure_connection = partial(
+                conn.ensure_connection, interval_start=0.2, interval_step=0.2, interval_max=2.0
+            )
+            return super().ensure_connected(conn)
+
+    return Impatient
+
+
+def _is_leaving() -> bool:
+    from celery.worker import state
+
+    return state.should_stop is not None
+
+
 _SETTINGS: Final[Mapping[str, Any]] = {
     "task_serializer": "json",
     "accept_content": ["json"],
@@ -682,6 +740,7 @@ _SETTINGS: Final[Mapping[str, Any]] = {
     "broker_connection_max_retries": None,
     "broker_heartbeat": 10,
     "broker_connection_timeout": 5,
+    "worker_enable_prefetch_count_reduction": False,
 }
 """Of Celery: a message is acknowledged when all is told, none waits in a worker, JSON alone."""
 

@@ -10,8 +10,8 @@ Whatever does not fit is refused.
 
     to workers, by the exchange that all hear
     who      tell who you are, and how much of a session is left
-    kept     attempts that count, and when that was asked, as `doubt` has it
-    dropped  attempts that do not count: end them
+    kept     to one: attempts that count, and when that was asked, as `doubt` has it
+    dropped  to one or to all: attempts that do not count: end them
     over     a submission, or a whole session; nothing of it counts any more
 
     from workers, by the queue of results

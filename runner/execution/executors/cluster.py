@@ -482,17 +482,18 @@ class ClusterExecutor:
         now = monotonic()
         for named in read_attempts(body):
             attempt = self._found(*named)
-            if attempt is None:
+            if attempt is None or attempt.worker not in {"", worker}:  # a message came twice
                 dropped.append(named)
             else:
                 self._attempts.hear(attempt, worker, now)
         self._refused_since = None
-        self._tell_all_of("dropped", dropped)
+        self._tell_all_of("dropped", dropped, to=worker)
 
     def _decide(self, body: Mapping[str, Any], worker: str) -> None:
-        kept = [each for each in read_attempts(body) if self._found(*each) is not None]
-        self._tell_all_of("kept", kept, asked=body.get("asked"))
         self._alive(body, worker)
+        found = [(named, self._found(*named)) for named in read_attempts(body)]
+        kept = [named for named, each in found if each is not None and each.worker == worker]
+        self._tell_all_of("kept", kept, to=worker, asked=body.get("asked"))
 
     def _did(self, body: Mapping[str, Any], peer: Peer) -> None:
         work, ended = read_ended(body)
