@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
@@ -21,7 +21,7 @@ from typing import Any, Final, TypeAlias
 
 import attrs
 
-PATIENCE: Final = 90
+PATIENCE: Final = 40
 """Seconds after which a test does not wait any more."""
 LEASE: Final = 2
 KEY: Final = "c4nary-key-" + "k" * 32
@@ -136,6 +136,19 @@ class Command:
                 return self.process.wait()
         except TimeoutError:
             raise AssertionError(f"it does not end:\n{self.text}") from None
+
+    def still_runs(self, seconds: float) -> bool:
+        """Whether it has not ended after so long."""
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(seconds)
+            return False
+        return True
+
+    def rest(self) -> str:
+        """All that it said; it has ended."""
+        if self.process.stdout is not None and not self.process.stdout.closed:
+            self.said += self.process.stdout
+        return self.text
 
     @property
     def text(self) -> str:
@@ -259,7 +272,7 @@ class Ground:
             with within():
                 self.gates[gate] = os.open(gate, os.O_WRONLY)
         except TimeoutError:
-            said = "\n".join(f"{each.process.args}: {each.text}" for each in self.commands)
+            said = "\n".join(each.text for each in self.commands)
             raise AssertionError(f"{task} has not come to {worker}:\n{said}") from None
 
     def free(self, task: str, worker: str = "a") -> None:
@@ -304,7 +317,7 @@ def _lines(folder: Path) -> Counter[str]:
     return Counter({each.name: each.read_bytes().count(b"\n") for each in folder.iterdir()})
 
 
-def once(tasks: Sequence[Task]) -> Mapping[str, int]:
+def once(tasks: Sequence[Task]) -> dict[str, int]:
     return {task.id: 1 for task in tasks}
 
 

@@ -6,15 +6,42 @@ twice.
 
 from __future__ import annotations
 
-import machines
-from machines import Make, layers, once
+import os
+import re
+import signal
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import brokers
+import kombu
+import pytest
+from machines import KEY, LEASE, STEPS, Command, Ground, Make, Task, chain, layers, once, wide
+
+from runner.execution.cluster.link import Names
+from runner.execution.cluster.sealing import Seal
 
 
-def is_whole(ground: machines.Ground, run: machines.Command) -> None:
+def is_whole(ground: Ground, run: Command) -> None:
     """The run has ended well, all is as it should be, and all was committed once."""
-    assert run.end() == 0, run.text
+    try:
+        code = run.end()
+    except AssertionError as error:
+        raise AssertionError(f"{error}\n{told(ground)}") from None
+    assert code == 0, told(ground)
     assert ground.values() == ground.golden()
     assert ground.commits() == once(ground.tasks)
+
+
+def told(ground: Ground) -> str:
+    for each in ground.commands:
+        if each.process.poll() is None:
+            each.kill()
+    return "\n".join(each.rest() for each in ground.commands)
+
+
+# Nothing
 
 
 def test_nothing_happens(broker_url: str, ground: Make) -> None:
@@ -24,3 +51,636 @@ def test_nothing_happens(broker_url: str, ground: Make) -> None:
     is_whole(here, here.run(broker_url))
 
     assert here.calls() == once(here.tasks)
+
+
+def test_what_jobs_print_is_told_with_the_run(broker_url: str, ground: Make) -> None:
+    here = ground(wide(2))
+    here.worker(broker_url)
+    is_whole(here, here.run(broker_url))
+
+    logs = here.command("logs", RUNNER_TEST_BROKER=broker_url)
+
+    assert logs.end() == 0
+    assert sorted(line for line in logs.said if "is at work" in line) == [
+        "t0 is at work\n",
+        "t1 is at work\n",
+    ]
+
+
+# Workers
+
+
+def test_a_worker_is_killed_while_a_job_runs(broker_url: str, ground: Make) -> None:
+    here = ground(chain(4))
+    here.hold("t2", "a")
+    lost = here.worker(broker_url, "a")
+    run = here.run(broker_url)
+    here.reach("t2", "a")
+    here.worker(broker_url, "b")
+
+    lost.kill()
+
+    is_whole(here, run)
+    assert here.calls() == once(here.tasks) | {"t2": 2}
+    assert here.callers("t2") == ["a", "b"]
+
+
+def test_a_worker_that_hangs_loses_its_jobs(broker_url: str, ground: Make) -> None:
+    """And has none when it goes on."""
+    here = ground(chain(3))
+    here.hold("t1", "a")
+    slow = here.worker(broker_url, "a")
+    run = here.run(broker_url)
+    here.reach("t1", "a")
+    here.worker(broker_url, "b")
+
+    slow.process.send_signal(signal.SIGSTOP)
+    run.expect("is silent: t1 goes to another")
+    is_whole(here, run)
+    slow.process.send_signal(signal.SIGCONT)
+    here.free("t1", "a")
+    slow.terminate()
+
+    assert slow.end() == 0, slow.text
+    assert here.commits() == once(here.tasks)
+    assert here.committers("t1") == ["b"]
+
+
+def test_a_job_is_killed(broker_url: str, ground: Make) -> None:
+    """It fails as in standalone mode; the others go on."""
+    here = ground([Task("t0"), Task("t1"), Task("t2", ("t1",))])
+    steps = STEPS.replace(
+        "    seed =",
+        '    if task == "t0":\n        os.kill(os.getpid(), 9)\n    seed =',
+    )
+    here.write(steps=steps)
+    here.worker(broker_url)
+    run = here.run(broker_url)
+
+    assert run.end() == 1
+    assert "SIGKILL" in run.text
+    assert here.calls() == once(here.tasks)
+    assert here.commits() == {"t1": 1, "t2": 1}
+
+
+def test_a_job_that_takes_its_worker_with_it_fails_in_the_end(
+    broker_url: str, ground: Make
+) -> None:
+    here = ground([Task("t0")])
+    for name in "abc":
+        here.hold("t0", name)
+    run = here.run(broker_url)
+    for name in "abc":
+        worker = here.worker(broker_url, name)
+        here.reach("t0", name)
+        worker.kill()
+
+    assert run.end() == 1
+    assert "task `t0` failed: its worker was lost 3 times" in run.text
+    assert here.calls() == {"t0": 3}
+
+
+def test_there_is_no_worker_for_a_while(broker_url: str, ground: Make) -> None:
+    here = ground(chain(2))
+    run = here.run(broker_url)
+
+    run.expect(f"no worker takes jobs from queue `{here.queue}`: 1 job waiting")
+    here.worker(broker_url)
+
+    is_whole(here, run)
+    assert here.calls() == once(here.tasks)
+
+
+def test_workers_come_and_go(broker_url: str, ground: Make) -> None:
+    here = ground(layers(24, 6))
+    run = here.run(broker_url)
+    for name in "abc":
+        worker = here.worker(broker_url, name)
+        worker.terminate()
+        assert worker.end() in {0, -signal.SIGTERM}, worker.text  # the latter: it had none yet
+    here.worker(broker_url, "d")
+
+    is_whole(here, run)
+    assert here.calls() == once(here.tasks)
+
+
+def test_sigterm_finishes_what_runs(broker_url: str, ground: Make) -> None:
+    here = ground(chain(2))
+    here.hold("t0", "a")
+    worker = here.worker(broker_url, "a")
+    run = here.run(broker_url)
+    here.reach("t0", "a")
+
+    worker.terminate()
+    worker.expect("Warm shutdown")
+    here.worker(broker_url, "b")
+    here.free("t0", "a")
+
+    assert worker.end() == 0
+    is_whole(here, run)
+    assert (here.callers("t0"), here.callers("t1")) == (["a"], ["b"])
+
+
+# The way to the broker
+
+
+@pytest.mark.parametrize("how", ["cut", "hang"])
+def test_a_worker_is_cut_off_and_comes_back_with_a_late_result(
+    broker_url: str, proxy: brokers.Proxy, ground: Make, how: str
+) -> None:
+    here = ground(chain(3))
+    here.hold("t1", "a")
+    here.hold("t1", "b")
+    here.worker(proxy.url, "a")
+    run = here.run(broker_url)
+    here.reach("t1", "a")
+    here.worker(broker_url, "b")
+
+    getattr(proxy, how)()
+    run.expect("is silent: t1 goes to another")
+    here.reach("t1", "b")
+    here.free("t1", "a")
+    proxy.mend()
+    here.free("t1", "b")
+
+    is_whole(here, run)
+    assert here.committers("t1") == ["b"]
+
+
+@pytest.mark.parametrize("how", ["cut", "hang"])
+def test_a_worker_is_cut_off_for_less_than_the_lease(
+    broker_url: str, proxy: brokers.Proxy, ground: Make, how: str
+) -> None:
+    """Its job goes on, and nobody else has it."""
+    here = ground(chain(3))
+    here.lease = 30
+    here.write()
+    here.hold("t1", "a")
+    here.worker(proxy.url, "a")
+    run = here.run(broker_url)
+    here.reach("t1", "a")
+
+    getattr(proxy, how)()
+    here.free("t1", "a")
+    proxy.mend()
+
+    is_whole(here, run)
+    assert here.calls() == once(here.tasks)
+
+
+@pytest.mark.parametrize("how", ["cut", "hang"])
+def test_the_run_is_cut_off(broker_url: str, proxy: brokers.Proxy, ground: Make, how: str) -> None:
+    """Its jobs go on meanwhile, and none runs again, however long that takes."""
+    here = ground(wide(2))
+    here.hold("t1", "a")
+    here.worker(broker_url, "a")
+    run = here.run(proxy.url)
+    here.reach("t1", "a")
+
+    getattr(proxy, how)()
+    if how == "cut":
+        run.expect("cannot be reached")
+    here.free("t1", "a")
+    proxy.mend()
+
+    is_whole(here, run)
+    assert here.calls() == once(here.tasks)
+
+
+# The broker
+
+
+def test_the_broker_is_restarted_while_jobs_run(broker: brokers.Broker, ground: Make) -> None:
+    here = ground(layers(8, 2))
+    here.hold("t2", "a")
+    here.worker(broker.url, "a")
+    run = here.run(broker.url)
+    here.reach("t2", "a")
+
+    broker.stop()
+    here.free("t2", "a")
+    broker.start()
+
+    is_whole(here, run)
+    assert here.calls() == once(here.tasks)
+
+
+def test_the_broker_is_gone_for_longer_than_the_lease(broker: brokers.Broker, ground: Make) -> None:
+    here = ground(chain(3))
+    here.hold("t1", "a")
+    here.worker(broker.url, "a")
+    run = here.run(broker.url)
+    here.reach("t1", "a")
+
+    broker.stop()
+    run.expect("cannot be reached")
+    assert run.still_runs(3 * LEASE)
+    broker.start()
+    run.expect("the broker is back")
+    here.free("t1", "a")
+
+    is_whole(here, run)
+    assert here.calls() == once(here.tasks)
+
+
+def test_the_broker_forgets_all(broker: brokers.Broker, ground: Make) -> None:
+    here = ground(layers(8, 2))
+    here.hold("t2", "a")
+    here.worker(broker.url, "a")
+    run = here.run(broker.url)
+    here.reach("t2", "a")
+
+    broker.reset()
+    here.free("t2", "a")
+
+    is_whole(here, run)
+    assert here.calls() == once(here.tasks)
+
+
+@pytest.mark.parametrize("what", ["jobs", "results", "both"])
+def test_queues_are_deleted(broker_url: str, ground: Make, what: str) -> None:
+    here = ground(layers(8, 2))
+    here.hold("t2", "a")
+    here.worker(broker_url, "a", slots=1)
+    run = here.run(broker_url)
+    here.reach("t2", "a")
+
+    with kombu.Connection(broker_url) as connection, connection.channel() as channel:
+        if what != "results":
+            channel.queue_delete(Names(here.queue).jobs)
+        if what != "jobs":
+            for queue in results_of(here):
+                channel.queue_delete(queue)
+    here.free("t2", "a")
+
+    is_whole(here, run)
+    assert here.calls() == once(here.tasks)
+
+
+def results_of(ground: Ground) -> list[str]:
+    """The queues of the results of its runs."""
+    sessions = [each.name for each in (ground.folder / ".runner/cluster").iterdir()]
+    assert sessions
+    return [Names(ground.queue).results(each) for each in sessions]
+
+
+def test_all_messages_are_deleted_while_nobody_works(broker_url: str, ground: Make) -> None:
+    here = ground(wide(3))
+    run = here.run(broker_url)
+    run.expect("no worker takes jobs")
+
+    with kombu.Connection(broker_url) as connection, connection.channel() as channel:
+        assert channel.queue_purge(Names(here.queue).jobs)
+    here.worker(broker_url)
+
+    is_whole(here, run)
+    assert here.calls() == once(here.tasks)
+
+
+def test_a_job_is_longer_than_a_broker_waits(broker: brokers.Broker, ground: Make) -> None:
+    """It gives the message to another then, and ends the connection."""
+    broker.set("consumer_timeout", "2000")
+    broker.set("channel_tick_interval", "500")
+    here = ground(chain(2))
+    here.hold("t0", "a")
+    worker = here.worker(broker.url, "a")
+    run = here.run(broker.url)
+    here.reach("t0", "a")
+    try:
+        assert run.still_runs(4 * LEASE)
+    finally:
+        broker.set("consumer_timeout", "1800000")
+    here.free("t0", "a")
+
+    is_whole(here, run)
+    assert here.calls() == once(here.tasks)
+    assert worker.still_runs(0)
+
+
+def test_the_broker_takes_no_messages(broker: brokers.Broker, ground: Make) -> None:
+    """As with a full disk."""
+    here = ground(chain(3))
+    here.hold("t1", "a")
+    here.worker(broker.url, "a")
+    run = here.run(broker.url)
+    here.reach("t1", "a")
+
+    broker.control("eval", "rabbit_alarm:set_alarm({{resource_limit, disk, node()}, []}).")
+    run.expect("the broker takes no messages for now")
+    here.free("t1", "a")
+    broker.control("eval", "rabbit_alarm:clear_alarm({resource_limit, disk, node()}).")
+
+    is_whole(here, run)
+    assert here.commits() == once(here.tasks)
+
+
+# Messages
+
+
+def test_messages_are_delivered_twice(broker_url: str, ground: Make) -> None:
+    here = ground(wide(3))
+    run = here.run(broker_url)
+    run.expect("no worker takes jobs")
+    messages = brokers.messages_in(broker_url, Names(here.queue).jobs)
+    for message in messages * 2:
+        publish_again(broker_url, here, message)
+
+    here.worker(broker_url)
+
+    assert messages
+    is_whole(here, run)
+    assert here.calls() == once(here.tasks)
+
+
+def test_a_message_is_delivered_to_two_workers(broker_url: str, ground: Make) -> None:
+    """The second may begin, but not commit."""
+    here = ground(chain(2))
+    here.hold("t0", "a")
+    here.hold("t0", "b")
+    run = here.run(broker_url)
+    run.expect("no worker takes jobs")
+    (message,) = brokers.messages_in(broker_url, Names(here.queue).jobs)
+    publish_again(broker_url, here, message)
+    here.worker(broker_url, "a", slots=1)
+    here.reach("t0", "a")
+    publish_again(broker_url, here, message)
+    other = here.worker(broker_url, "b", slots=1)
+    here.reach("t0", "b")
+
+    other.terminate()
+    assert other.end() == 0, other.text
+    here.free("t0", "a")
+
+    is_whole(here, run)
+    assert here.committers("t0") == ["a"]
+
+
+def publish_again(url: str, ground: Ground, message: Any) -> None:
+    with kombu.Connection(url) as connection:
+        connection.Producer().publish(
+            message.body,
+            routing_key=Names(ground.queue).jobs,
+            content_type=message.content_type,
+            content_encoding=message.content_encoding,
+            headers=message.headers,
+            correlation_id=message.properties["correlation_id"],
+        )
+
+
+def test_forged_messages_are_refused(broker_url: str, ground: Make) -> None:
+    here = ground(chain(2))
+    here.hold("t0", "a")
+    worker = here.worker(broker_url, "a")
+    run = here.run(broker_url)
+    here.reach("t0", "a")
+    forged = Seal.to_workers(b"another key" * 3).close({"kind": "jobs"})
+
+    with kombu.Connection(broker_url) as connection:
+        producer = connection.Producer()
+        for queue in results_of(here):
+            producer.publish(forged, routing_key=queue, content_type="text/plain")
+        producer.publish(forged, exchange=Names(here.queue).control, content_type="text/plain")
+        celery_task(producer, here, forged)
+        celery_task(producer, here, Seal.from_workers(KEY.encode()).close({"kind": "jobs"}))
+    changed = "it is sealed with another key, or was changed on the way"
+    run.expect(f"a message of results is refused: {changed}")
+    refused = [worker.expect("is refused: ") for _ in range(3)]
+    assert sorted(refused) == [
+        f"a message is refused: {changed}\n",
+        f"a message is refused: {changed}\n",
+        f"what all are told is refused: {changed}\n",
+    ]
+    here.free("t0", "a")
+
+    is_whole(here, run)
+    assert here.calls() == once(here.tasks)
+
+
+def celery_task(producer: kombu.Producer, ground: Ground, text: object) -> None:
+    producer.publish(
+        [[text], {}, dict.fromkeys(("callbacks", "errbacks", "chain", "chord"))],
+        routing_key=Names(ground.queue).jobs,
+        headers={"lang": "py", "task": "runner.jobs", "id": "1", "root_id": "1"},
+        serializer="json",
+    )
+
+
+@pytest.mark.parametrize(
+    ("headers", "body"),
+    [
+        pytest.param({"task": "os.system", "id": "1", "lang": "py"}, b"[[1], {}, {}]", id="task"),
+        pytest.param({}, b"nothing", id="no-task"),
+        pytest.param({"task": "runner.jobs", "id": "1", "lang": "py"}, b"[", id="no-json"),
+        pytest.param({"task": "runner.jobs", "id": "1", "lang": "py"}, b"[[], {}, {}]", id="none"),
+    ],
+)
+def test_what_is_no_message_of_ours_is_gone(
+    broker_url: str, ground: Make, headers: dict[str, str], body: bytes
+) -> None:
+    here = ground(chain(2))
+    with kombu.Connection(broker_url) as connection:
+        jobs = Names(here.queue).jobs
+        connection.channel().queue_declare(jobs, durable=True, auto_delete=False)
+        connection.Producer().publish(
+            body,
+            routing_key=jobs,
+            headers=headers,
+            content_type="application/json",
+            content_encoding="utf-8",
+        )
+    here.worker(broker_url)
+
+    is_whole(here, here.run(broker_url))
+
+
+# Workers that are others
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "file", "message"),
+    [
+        pytest.param(
+            "hexdigest()", "hexdigest()[:8]", "steps.py",
+            "takes no jobs of this run: other code there", id="code",
+        ),
+        pytest.param(
+            '"pickle"', '"json"', "runner.toml",
+            "DATA_NODE.d_t0.storage_type is pickle here and json there", id="settings",
+        ),
+    ],
+)  # fmt: skip
+def test_a_worker_that_means_something_else(
+    broker_url: str, ground: Make, old: str, new: str, file: str, message: str
+) -> None:
+    here, there = ground(chain(2)), ground(chain(2))
+    there.queue = here.queue
+    there.write()
+    path = there.folder / file
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), encoding="utf-8")
+    there.worker(broker_url, "other")
+    run = here.run(broker_url)
+
+    assert message in run.expect("takes no jobs of this run")
+    here.worker(broker_url, "a")
+
+    is_whole(here, run)
+    assert {name: here.callers(name) for name in ("t0", "t1")} == {"t0": ["a"], "t1": ["a"]}
+
+
+def test_workers_that_all_mean_something_else(broker_url: str, ground: Make) -> None:
+    here, there = ground(chain(2)), ground(chain(2))
+    there.queue = here.queue
+    there.write(steps=STEPS.replace("hexdigest()", "hexdigest()[:8]"))
+    there.worker(broker_url, "other")
+
+    run = here.run(broker_url)
+
+    assert run.end() == 1
+    assert "task `t0` failed: no worker takes it: other code there" in run.text
+    assert there.calls() == {}
+
+
+def test_a_worker_of_another_version(broker_url: str, ground: Make, tmp_path: Path) -> None:
+    here = ground(chain(2))
+    (tmp_path / "sitecustomize.py").write_text(
+        "import runner\nrunner.__version__ = '99.0'\n", encoding="utf-8"
+    )
+    path = os.pathsep.join((str(tmp_path), os.environ.get("PYTHONPATH", "")))
+    here.worker(broker_url, "other", PYTHONPATH=path)
+    run = here.run(broker_url)
+
+    assert "it has runner 99.0" in run.expect("takes no jobs of this run")
+    here.worker(broker_url, "a")
+
+    is_whole(here, run)
+
+
+def test_a_worker_of_another_key(broker_url: str, ground: Make) -> None:
+    here = ground(chain(2))
+    other = here.worker(broker_url, "other", RUNNER_CLUSTER_KEY="another key" * 3)
+    run = here.run(broker_url)
+
+    other.expect("a message is refused: it is sealed with another key")
+    other.kill()
+    here.worker(broker_url, "a")
+
+    is_whole(here, run)
+
+
+def test_code_that_changes_is_read_again(broker_url: str, ground: Make) -> None:
+    here = ground(chain(2))
+    worker = here.worker(broker_url)
+    is_whole(here, here.run(broker_url))
+    here.write(steps=STEPS.replace("hexdigest()", "hexdigest()[:8]"))
+
+    run = here.run(broker_url)
+
+    worker.expect("the config or the code has changed: it is read again")
+    assert run.end() == 0, told(here)
+    assert {len(str(value)) for value in here.values().values()} == {8}
+
+
+# The run
+
+
+def test_a_run_is_interrupted_twice(broker_url: str, ground: Make) -> None:
+    """Its jobs are ended, and commit nothing."""
+    here = ground(chain(2))
+    here.hold("t0", "a")
+    worker = here.worker(broker_url, "a")
+    run = here.run(broker_url)
+    here.reach("t0", "a")
+
+    run.process.send_signal(signal.SIGINT)
+    run.expect("stopping")
+    run.process.send_signal(signal.SIGINT)
+    code = run.end()
+    worker.terminate()
+
+    assert code == 130, run.text
+    assert worker.end() == 0, worker.text
+    assert here.commits() == {}
+
+
+def test_a_run_is_canceled(broker_url: str, ground: Make) -> None:
+    here = ground(chain(2))
+    here.hold("t0", "a")
+    worker = here.worker(broker_url, "a")
+    run = here.run(broker_url)
+    (number,) = re.findall("run (\\w+) of", run.expect("start"))
+    here.reach("t0", "a")
+    cancel = here.command("cancel", number, RUNNER_TEST_BROKER=broker_url)
+    assert cancel.end() == 0, cancel.text
+    run.end()
+    worker.terminate()
+
+    assert worker.end() == 0, worker.text
+    assert here.commits() == {}
+
+
+def test_a_run_that_is_killed_is_resumed(broker_url: str, ground: Make) -> None:
+    here = ground(chain(4))
+    here.hold("t2", "a")
+    here.worker(broker_url, "a")
+    run = here.run(broker_url)
+    here.reach("t2", "a")
+
+    run.kill()
+    here.free("t2", "a")
+    resumed = here.command("resume", RUNNER_TEST_BROKER=broker_url)
+
+    assert resumed.end() == 0, resumed.text
+    assert here.values() == here.golden()
+    assert {task: here.calls()[task] for task in ("t0", "t1", "t3")} == {"t0": 1, "t1": 1, "t3": 1}
+
+
+def test_a_worker_is_free_again_when_a_run_is_gone_for_good(broker_url: str, ground: Make) -> None:
+    """Its job waits for leave to commit, which nobody will give."""
+    here = ground(chain(1))
+    here.hold("t0", "a")
+    worker = here.worker(broker_url, "a", slots=1)
+    run = here.run(broker_url)
+    here.reach("t0", "a")
+
+    run.kill()
+    with kombu.Connection(broker_url) as connection, connection.channel() as channel:
+        for queue in results_of(here):
+            channel.queue_delete(queue)
+    assert worker.still_runs(LEASE)
+    here.free("t0", "a")
+    worker.terminate()
+
+    assert worker.end() == 0, worker.text
+
+
+# Secrets
+
+
+def test_no_secret_is_in_a_message(broker_url: str, ground: Make) -> None:
+    here = ground(chain(1))
+    more = (
+        "[DATA_NODE.d_extra]\n"
+        'storage_type = "sql_table"\ndb_engine = "sqlite"\ndb_name = "c4nary-name"\n'
+        'db_password = "ENV[SECRET]"\ntable_name = "t"\n'
+    )
+    here.write(more=more)
+    toml = here.folder / "runner.toml"
+    text = toml.read_text(encoding="utf-8")
+    toml.write_text(text.replace("inputs = []", 'inputs = ["d_extra"]'), encoding="utf-8")
+    steps = here.folder / "steps.py"
+    text = steps.read_text(encoding="utf-8")
+    steps.write_text(text.replace("def t0():", "def t0(extra):"), encoding="utf-8")
+    with closing(sqlite3.connect(here.folder / "c4nary-name.db")) as database:
+        database.execute("CREATE TABLE t (a TEXT)")
+    run = here.run(broker_url, SECRET="c4nary-secret")
+    run.expect("no worker takes jobs")
+
+    messages = brokers.messages_in(broker_url, Names(here.queue).jobs)
+
+    assert messages
+    for message in messages:
+        sent = f"{message.body!r} {message.headers} {message.properties}"
+        assert "t0" in sent
+        assert "c4nary" not in sent
