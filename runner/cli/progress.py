@@ -125,7 +125,7 @@ class Shown:
             plan = submission.plan
             jobs = f"{len(plan.jobs):,} job{'' if len(plan.jobs) == 1 else 's'}"
             workers = ""
-            if plan.mode is not Mode.DEVELOPMENT:
+            if plan.mode is not Mode.DEVELOPMENT and submission.slots:  # else not known yet
                 workers = f", {count(submission.slots, 'worker')}"
             self._lines.begun(f"run {submission.id} of {plan.name}: {jobs}, {plan.mode}{workers}")
 

@@ -268,6 +268,8 @@ class ClusterExecutor:
         while self._entering:
             known, entered, until = self._entering[0]
             if not self._link.is_up and monotonic() < until:
+                if self._link.why:
+                    self._say(f"no broker: {self._link.why}; trying for {PATIENCE:g} s")
                 return
             self._entering.popleft()
             if self._link.is_up:
@@ -425,7 +427,8 @@ class ClusterExecutor:
         """Tell the users, once."""
         if text not in self._said or again:
             self._said.add(text)
-            for known in self._known.values():
+            waiting = [known for known, _, _ in self._entering]
+            for known in (*self._known.values(), *waiting):
                 known.work.say(text)
 
     def _hear(self, delivery: Delivery) -> None:
