@@ -381,9 +381,7 @@ class Service:
     def run(self) -> None:
         """Work until SIGTERM comes, or SIGINT: what runs is finished, nothing new is taken."""
         sys.setswitchinterval(0.0002)
-        self._talker.start()
-        app = self._app()
-        worker = app.Worker(
+        worker = self._app().Worker(
             consumer_cls=_consumer(),
             pool="threads",
             concurrency=self.slots,
@@ -393,6 +391,7 @@ class Service:
             quiet=True,
             loglevel="ERROR",
         )
+        self._talker.start()  # after Celery is imported: half of kombu is not enough for it
         try:
             worker.start()
         finally:
