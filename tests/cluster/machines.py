@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import attrs
 
@@ -31,13 +31,16 @@ import hashlib
 import json
 import os
 import stat
+import time
 from pathlib import Path
 
 HERE = Path(__file__).parent
 WORKER = os.environ.get("RUNNER_TEST_WORKER", "")
 
 
-def note(folder, name, text):
+def note(folder, name):
+    """Add who does something, and when."""
+    text = f"{WORKER} {os.getpid()} {time.monotonic()}"
     descriptor = os.open(HERE / folder / name, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     os.write(descriptor, f"{text}\\n".encode())
     os.close(descriptor)
@@ -45,7 +48,7 @@ def note(folder, name, text):
 
 def step(task, *inputs):
     """A text that depends on the inputs alone, and the task for the log of commits."""
-    note("ran", task, WORKER)
+    note("ran", task)
     print(f"{task} is at work")
     gate = HERE / "gates" / f"{task}.{WORKER}"
     if gate.exists() and stat.S_ISFIFO(gate.stat().st_mode):
@@ -55,7 +58,7 @@ def step(task, *inputs):
 
 
 def append(value, task):
-    note("commits", task, WORKER)
+    note("commits", task)
 
 
 def last(task):
@@ -103,6 +106,14 @@ def within(seconds: float = PATIENCE) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+
+
+class Noted(NamedTuple):
+    """Something that a job did: by which worker, in which process, and when."""
+
+    worker: str
+    process: int
+    when: float
 
 
 @attrs.define(eq=False)
@@ -307,10 +318,17 @@ class Ground:
 
     def callers(self, task: str) -> list[str]:
         """The workers that have called it."""
-        return (self.folder / "ran" / task).read_text(encoding="utf-8").split()
+        return [each.worker for each in self.noted("ran", task)]
 
     def committers(self, task: str) -> list[str]:
-        return (self.folder / "commits" / task).read_text(encoding="utf-8").split()
+        return [each.worker for each in self.noted("commits", task)]
+
+    def noted(self, folder: str, task: str) -> list[Noted]:
+        """The calls of a task, or its commits."""
+        path = self.folder / folder / task
+        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        parts = [line.split() for line in lines]
+        return [Noted(worker, int(process), float(when)) for worker, process, when in parts]
 
 
 def _lines(folder: Path) -> Counter[str]:
