@@ -49,6 +49,7 @@ from runner.execution.cluster.talk import (
 from runner.execution.executor import Work
 from runner.execution.executors import workers_of
 from runner.execution.executors.standalone import StandaloneExecutor
+from runner.execution.failures import masked
 from runner.execution.importing import UserCodeError
 from runner.execution.instance import open_instance, storage_folder
 from runner.execution.session import memory_of, remove_remains, session_of
@@ -328,7 +329,8 @@ class Driver:
         try:
             self._executor.enter(work)
         except UserCodeError as error:
-            raise Refusal(why="import", failure=attrs.asdict(error.failure)) from None
+            failure = masked(error.failure, self.session.mask)
+            raise Refusal(why="import", failure=attrs.asdict(failure)) from None
         except RunnerError as error:
             raise Refusal(why="config", message=str(error)) from None
         places = {job.task.id: at for at, job in enumerate(plan.jobs)}
@@ -570,7 +572,7 @@ class Service:
                 order.job.attempt,
                 outcome.started,
                 outcome.seconds,
-                outcome.failure,
+                outcome.failure and masked(outcome.failure, driver.session.mask),
                 tuple(outcome.marks),
                 _printed(driver.session.logs, outcome),
             )
