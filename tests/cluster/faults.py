@@ -145,7 +145,7 @@ class Yard:
                 self.run.kill()
             said = self.run.rest()
             code = self.run.process.returncode
-            self.log.append(f"{self.run.process.args} -> {code}\n{said}")
+            self.log.append(f"the run ends with {code}:\n{said}")
             if code == 0:
                 return
             if code != -signal.SIGKILL:

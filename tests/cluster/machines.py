@@ -216,6 +216,13 @@ class Ground:
         (self.folder / "runner.toml").write_text("\n".join(lines), encoding="utf-8")
         (self.folder / "steps.py").write_text("".join(code), encoding="utf-8")
 
+    def change(self, file: str, old: str, new: str) -> None:
+        """Write something else for what stands in a file."""
+        path = self.folder / file
+        text = path.read_text(encoding="utf-8")
+        assert old in text, text
+        path.write_text(text.replace(old, new), encoding="utf-8")
+
     # Processes
 
     def command(self, *arguments: str, worker: str = "", **environ: str) -> Command:

@@ -515,10 +515,7 @@ def test_a_worker_that_means_something_else(
     here, there = ground(chain(2)), ground(chain(2))
     there.queue = here.queue
     there.write()
-    path = there.folder / file
-    text = path.read_text(encoding="utf-8")
-    assert old in text
-    path.write_text(text.replace(old, new), encoding="utf-8")
+    there.change(file, old, new)
     there.worker(broker_url, "other")
     run = here.run(broker_url)
 
@@ -659,21 +656,7 @@ def test_a_worker_is_free_again_when_a_run_is_gone_for_good(broker_url: str, gro
 
 
 def test_no_secret_is_in_a_message(broker_url: str, ground: Make) -> None:
-    here = ground(chain(1))
-    more = (
-        "[DATA_NODE.d_extra]\n"
-        'storage_type = "sql_table"\ndb_engine = "sqlite"\ndb_name = "c4nary-name"\n'
-        'db_password = "ENV[SECRET]"\ntable_name = "t"\n'
-    )
-    here.write(more=more)
-    toml = here.folder / "runner.toml"
-    text = toml.read_text(encoding="utf-8")
-    toml.write_text(text.replace("inputs = []", 'inputs = ["d_extra"]'), encoding="utf-8")
-    steps = here.folder / "steps.py"
-    text = steps.read_text(encoding="utf-8")
-    steps.write_text(text.replace("def t0():", "def t0(extra):"), encoding="utf-8")
-    with closing(sqlite3.connect(here.folder / "c4nary-name.db")) as database:
-        database.execute("CREATE TABLE t (a TEXT)")
+    here = with_secret(ground)
     run = here.run(broker_url, SECRET="c4nary-secret")
     run.expect("no worker takes jobs")
 
@@ -684,3 +667,43 @@ def test_no_secret_is_in_a_message(broker_url: str, ground: Make) -> None:
         sent = f"{message.body!r} {message.headers} {message.properties}"
         assert "t0" in sent
         assert "c4nary" not in sent
+
+
+@pytest.mark.parametrize("end", ["", '\n    raise ValueError(os.environ["SECRET"])'])
+def test_no_secret_that_a_job_prints_is_in_a_message(
+    broker_url: str, ground: Make, end: str
+) -> None:
+    here = with_secret(ground)
+    printing = '    print("see", os.environ["SECRET"], flush=True)' + end
+    here.change("steps.py", "    seed =", printing + "\n    seed =")
+    here.hold("t0", "a")
+    worker = here.worker(broker_url, "a", SECRET="c4nary-secret")
+    run = here.run(broker_url, SECRET="c4nary-secret")
+    here.reach("t0", "a")
+    (results,) = results_of(here)
+    run.kill()
+    here.free("t0", "a")
+    worker.terminate()
+    assert worker.end() == 0, worker.text
+
+    messages = brokers.messages_in(broker_url, results)
+
+    told = [body for message in messages if '"did"' in (body := str(message.body))]
+    assert len(told) == 1
+    assert "see" in told[0]
+    assert "c4nary" not in told[0]
+
+
+def with_secret(ground: Make) -> Ground:
+    """A job that reads a table of a database, which takes a password."""
+    here = ground(chain(1))
+    here.write(
+        more="[DATA_NODE.d_extra]\n"
+        'storage_type = "sql_table"\ndb_engine = "sqlite"\ndb_name = "c4nary-name"\n'
+        'db_password = "ENV[SECRET]"\ntable_name = "t"\n'
+    )
+    here.change("runner.toml", "inputs = []", 'inputs = ["d_extra"]')
+    here.change("steps.py", "def t0():", "def t0(extra):")
+    with closing(sqlite3.connect(here.folder / "c4nary-name.db")) as database:
+        database.execute("CREATE TABLE t (a TEXT)")
+    return here
