@@ -37,6 +37,8 @@ CASES = (
     "first-job",
     "memory",
 )
+IN_CLUSTER = ("cluster-wide", "cluster-layers", "cluster-latency", "cluster-long")
+"""Those that take a broker."""
 WITH_PEERS = ("run", "run-whole", "wide-2", "files-2", "again")
 """Those that are compared with nothing else."""
 
@@ -57,14 +59,18 @@ def cases(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return importlib.import_module("cases")
 
 
-def test_these_are_all_cases(compared: tuple[str, dict[str, Any]]) -> None:
-    assert [case["name"] for case in compared[1]["cases"]] == list(CASES)
+def test_these_are_all_cases(compared: tuple[str, dict[str, Any]], cases: ModuleType) -> None:
+    expected = (*CASES, *(IN_CLUSTER if cases.is_broker_there() else ()))
+    assert tuple(case["name"] for case in compared[1]["cases"]) == expected
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", [*CASES, *IN_CLUSTER])
 def test_a_case_has_a_ratio_for_each_bound(compared: tuple[str, dict[str, Any]], name: str) -> None:
     printed, document = compared
-    (case,) = [case for case in document["cases"] if case["name"] == name]
+    found = [case for case in document["cases"] if case["name"] == name]
+    if name in IN_CLUSTER and not found:
+        pytest.skip("there is no RabbitMQ")
+    (case,) = found
     ratios = [bound["ratio"] for bound in case["bounds"]]
     if name in WITH_PEERS and None in ratios:
         pytest.skip("none of its peers is installed")

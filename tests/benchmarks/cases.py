@@ -6,15 +6,19 @@ import importlib.util
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import sysconfig
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from time import perf_counter
 from typing import Final, TypeAlias
+from urllib.parse import urlsplit
 
 import attrs
+import configs
 from configs import Pipeline
 from samples import Sample, took
 
@@ -24,6 +28,9 @@ PATIENCE: Final = 120
 """Seconds that one sample may take."""
 BURNED: Final = 0.05
 """Seconds that a job of the shape `busy` takes."""
+
+NAP: Final = 0.1
+"""Seconds that a job of the shape `naps` takes."""
 
 Run: TypeAlias = Callable[[Path, int, Mapping[str, str]], Sample]
 
@@ -204,6 +211,10 @@ FILES_2: Final = Pipeline(shape="layered", storage="pickle", workers=2)
 BUSY_2: Final = Pipeline(shape="busy", workers=2)
 ARRAYS_2: Final = Pipeline(shape="arrays", workers=2)
 TABLES_2: Final = Pipeline(shape="tables", workers=2)
+LAYERS_C: Final = Pipeline(shape="layered", storage="pickle", workers=2, mode="cluster")
+CHAIN_C: Final = attrs.evolve(LAYERS_C, shape="chain")
+WIDE_C: Final = attrs.evolve(LAYERS_C, shape="wide")
+NAPS_C: Final = attrs.evolve(LAYERS_C, shape="naps")
 HEAVY_2: Final = Pipeline(shape="heavy", workers=2)
 
 STARTED: Final = Bound(figure="whole")
@@ -215,7 +226,17 @@ def cases(small: int, large: int) -> list[Case]:
         *in_one_process(small, large),
         *tables_in_files(10 * large),
         *on_two_workers(small, large),
+        *(on_a_cluster(small) if is_broker_there() else []),
     ]
+
+
+def is_broker_there() -> bool:
+    place = urlsplit(configs.BROKER)
+    with suppress(OSError):
+        address = (place.hostname or "127.0.0.1", place.port or 5672)
+        socket.create_connection(address, timeout=2).close()
+        return True
+    return False
 
 
 def tables_in_files(rows: int) -> list[Case]:
@@ -384,3 +405,44 @@ def on_two_workers(small: int, large: int) -> list[Case]:
             bounds=[Bound(figure="bytes_a_job", most=1.0), Bound(figure="kept_a_job", most=1.0)],
         ),
     ]
+
+
+def on_a_cluster(small: int) -> list[Case]:
+    """Cluster mode, one worker with two slots; left out where there is no broker."""
+    tenth, naps = small // 10, min(small // 10, 100)
+    hundredth = max(small // 100, 2)
+    return [
+        Case(
+            name="cluster-wide",
+            title=f"run {tenth:,} independent jobs, a pickle file a value, cluster, 2 slots",
+            ours=side("submit, wait", "ours.submit_to_cluster", WIDE_C, tenth),
+            others=[_celery("a group that does nothing", "independent", WIDE_C, tenth)],
+            bounds=[Bound(least=5)],
+        ),
+        Case(
+            name="cluster-layers",
+            title=f"run {tenth:,} jobs of a + b in layers, a pickle file a value, cluster, 2 slots",
+            ours=side("submit, wait", "ours.submit_to_cluster", LAYERS_C, tenth),
+            others=[_celery("a group for each layer", "layers", LAYERS_C, tenth)],
+            bounds=[Bound(least=3)],
+        ),
+        Case(
+            name="cluster-latency",
+            title="one job alone, cluster",
+            ours=side("a job of a chain", "ours.jobs_alone_on_cluster", CHAIN_C, hundredth),
+            others=[_celery("delay, get", "one", CHAIN_C, hundredth)],
+            bounds=[Bound(most=1.3)],
+        ),
+        Case(
+            name="cluster-long",
+            title=f"run {naps} jobs of {NAP * 1e3:g} ms, cluster, 2 slots",
+            ours=side("submit, wait", "ours.submit_to_cluster", NAPS_C, naps),
+            others=[known(f"{naps} x {NAP * 1e3:g} ms / 2", seconds=naps * NAP / 2)],
+            bounds=[Bound(most=1.08)],
+        ),
+    ]
+
+
+def _celery(label: str, function: str, pipeline: Pipeline, count: int) -> Side:
+    made = side(f"Celery, {label}", f"peers.celery.{function}", pipeline, count, "celery")
+    return attrs.evolve(made, pipeline=None, run=inside(f"peers.celery.{function}", pipeline.shape))

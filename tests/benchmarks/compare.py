@@ -39,6 +39,11 @@ What is measured, and what is not:
   than the one before, which is checked. The floor does the same steps in one process, and writes,
   maps and removes what each has made. Of memory, the most that a single process held at any time,
   and what all processes together held at a time, above what they held just before.
+- In cluster mode (`cluster-...`): `scenario.submit()` until the run is over, with one worker of two
+  slots, each of which has run a job before; all values are in files, and all jobs are recorded.
+  Celery has a worker of two processes on the same broker, which have each run a task before, and
+  sends results by messages; its tasks of `cluster-wide` do nothing. Left out where no RabbitMQ
+  answers at BENCHMARK_BROKER_URL, which is amqp://127.0.0.1:5672// unless set.
 - Memory of the runner: of its own process, the most that was resident during a run above what was
   when the scenario was made, and what a second run of it has added when it is over.
 
@@ -76,6 +81,7 @@ COMPARED: Final = (
     "click",
     "numpy",
     "pandas",
+    "celery",
     "apache-hamilton",
     "loky",
     "joblib",

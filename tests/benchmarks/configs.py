@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+import secrets
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
@@ -13,6 +15,8 @@ import attrs
 
 Readers: TypeAlias = Mapping[str, Sequence["Job"]]
 SEEDS: Final = {"seed_0": 1, "seed_1": 2}
+BROKER: Final = os.environ.get("BENCHMARK_BROKER_URL", "amqp://127.0.0.1:5672//")
+"""Of RabbitMQ, for cluster mode."""
 APPLICATION: Final = Path(__file__).with_name("application")
 STEPS: Final = 5
 """Of a value that crosses from worker to worker."""
@@ -76,6 +80,12 @@ def busy(count: int) -> Graph:
     return Graph({}, [Job(name, "functions.burn") for name in names], names)
 
 
+def naps(count: int) -> Graph:
+    """Each takes its time, and needs no processor."""
+    names = [f"value_{index:06d}" for index in range(count)]
+    return Graph({}, [Job(name, "functions.nap") for name in names], names)
+
+
 def heavy(_count: int) -> Graph:
     """One job of a module that takes long to import."""
     return Graph({}, [Job("value", "heavy.first")], ["value"])
@@ -108,7 +118,8 @@ def _crossing(module: str) -> Graph:
 
 
 SHAPES: Final[Mapping[str, Callable[[int], Graph]]] = {
-    shape.__name__: shape for shape in (layered, chain, wide, busy, heavy, arrays, tables, records)
+    shape.__name__: shape
+    for shape in (layered, chain, wide, busy, naps, heavy, arrays, tables, records)
 }
 
 
@@ -119,12 +130,14 @@ class Pipeline:
     Attributes:
         shape: a name of `SHAPES`.
         storage: of what jobs make.
-        workers: how many in standalone mode; 0: development mode.
+        workers: how many in standalone mode, or slots in cluster mode; 0: development mode.
+        mode: of the two.
     """
 
     shape: str
     storage: str = "in_memory"
     workers: int = 0
+    mode: str = "standalone"
 
 
 def warm_up(graph: Graph) -> Graph:
@@ -135,15 +148,19 @@ def warm_up(graph: Graph) -> Graph:
 def write(pipeline: Pipeline, folder: Path, count: int) -> None:
     """A config with the scenario `all`, and its application.
 
-    A sum has about 215 bytes. In standalone mode there is a scenario `warm_up` too.
+    A sum has about 215 bytes. Where there are workers there is a scenario `warm_up` too.
     """
     shutil.copytree(APPLICATION, folder, ignore=shutil.ignore_patterns("__pycache__"))
     graph = SHAPES[pipeline.shape](count)
     parts = [*_sections(graph, pipeline.storage), _scenario("all", graph)]
     if pipeline.workers:
-        job = f'[JOB]\nmode = "standalone"\nmax_nb_of_workers = {pipeline.workers}\n'
+        job = f'[JOB]\nmode = "{pipeline.mode}"\nmax_nb_of_workers = {pipeline.workers}\n'
+        if pipeline.mode == "cluster":
+            queue = f"benchmark-{secrets.token_hex(6)}"
+            job += f'broker_url = "{BROKER}"\nqueue = "{queue}"\n'
         warm = warm_up(graph)
-        parts = [job, *_sections(warm, "in_memory"), _scenario("warm_up", warm), *parts]
+        storage = "pickle" if pipeline.mode == "cluster" else "in_memory"
+        parts = [job, *_sections(warm, storage), _scenario("warm_up", warm), *parts]
     (folder / "runner.toml").write_text("\n".join(parts), encoding="utf-8")
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import itertools
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -79,6 +81,41 @@ def submit_warm(folder: Path, graph: configs.Graph) -> Sample:
         _run(scenario, graph)
         ended = perf_counter()
         return took(ended - submitted, _answer(scenario, graph), whole=ended - begun)
+
+
+def submit_to_cluster(folder: Path, graph: configs.Graph) -> Sample:
+    """Measured: `submit` until the run is over, where each slot of a worker has run a job before.
+
+    All values are in files, and all jobs are recorded.
+    """
+    with _cluster(folder), _warm(_config(folder), graph) as core:
+        scenario = core.create_scenario("all")
+        begun = perf_counter()
+        _run(scenario, graph)
+        return took(perf_counter() - begun, _answer(scenario, graph))
+
+
+def jobs_alone_on_cluster(folder: Path, graph: configs.Graph) -> Sample:
+    """Measured: a job of a chain, each of which waits for the one before, the second time."""
+    with _cluster(folder), _warm(_config(folder), graph) as core:
+        scenario = core.create_scenario("all")
+        _run(scenario, graph)
+        begun = perf_counter()
+        _run(scenario, graph)
+        return took((perf_counter() - begun) / len(graph.jobs), None)
+
+
+@contextmanager
+def _cluster(folder: Path) -> Iterator[None]:
+    command = (sys.executable, "-m", "runner", "run-worker")
+    worker = subprocess.Popen(
+        command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        yield
+    finally:
+        worker.terminate()
+        worker.wait()
 
 
 def array_between_workers(folder: Path, graph: configs.Graph) -> Sample:

@@ -6,6 +6,8 @@ from time import sleep, thread_time
 
 BURNED = 0.05
 """Seconds of CPU that `burn` takes."""
+NAP = 0.1
+"""Seconds that `nap` takes."""
 
 
 def add(a, b):
@@ -23,6 +25,11 @@ def burn():
         number = 0
         while number < 500:
             number += 1
+    return 1
+
+
+def nap():
+    sleep(NAP)
     return 1
 
 
