@@ -100,7 +100,7 @@ class Link:
             url: of the broker, or of several, separated by `;`.
             prepare: is called whenever there is a new connection; declares, and consumes.
         """
-        import kombu
+        import kombu.transport.pyamqp  # all of it, since threads that import it at once collide
 
         self._kombu = kombu
         self._urls = deque(filter(None, (each.strip() for each in url.split(";"))))

@@ -1,10 +1,13 @@
 """Whether a worker may commit what a job has made: it must not when another may have the job.
 
 The one who hands jobs out gives a job to another worker when it has not heard of this one for the
-lease. So an attempt may commit as long as the broker has confirmed, within a third of the lease,
-that it took a sign of life of it. After a longer gap nobody here can tell: then the attempt is in
-doubt, what it has staged waits, and the one who hands out is asked. No clock, no broker: times are
-given by the caller, from a clock that nobody sets.
+lease. So an attempt may commit when that one has said that it counts, which a worker asks for when
+it begins, and from then on as long as the broker has confirmed, within a third of the lease, that
+it took a sign of life of it. After a longer gap nobody here can tell: then the attempt is in doubt,
+what it has staged waits, and the one who hands out is asked once more. It is not enough that the
+broker takes the first sign: the message that gave the job may have been on its way for so long that
+it was given to another meanwhile. No clock, no broker: times are given by the caller, from a clock
+that nobody sets.
 """
 
 from __future__ import annotations
@@ -25,15 +28,15 @@ class Permit:
 
     Attributes:
         until: when the last sign of life that the broker has confirmed is too old; at first, when
-            the first must have been confirmed.
-        is_confirmed: whether there was one.
+            there must have been an answer.
+        is_kept: whether the one who hands out has said that it counts.
         in_doubt: whether there was a gap, and an answer is waited for.
         is_dropped: whether another has the job.
         waiting: the job that has asked.
     """
 
     until: float
-    is_confirmed: bool = False
+    is_kept: bool = False
     in_doubt: bool = False
     is_dropped: bool = False
     waiting: Answer | None = None
@@ -41,9 +44,8 @@ class Permit:
 
     def confirmed(self, until: float, now: float) -> None:
         """The broker has a sign of life, which counts until then."""
-        if not self.lapse(now):
+        if self.is_kept and not self.lapse(now):
             self.until = until
-            self.is_confirmed = True
             self._answer(now)
 
     def lapse(self, now: float) -> bool:
@@ -60,7 +62,7 @@ class Permit:
         """
         if now <= until:
             self.in_doubt = False
-            self.is_confirmed = True
+            self.is_kept = True
             self.until = until
             self._answer(now)
 
@@ -71,7 +73,7 @@ class Permit:
 
     def allowed(self, now: float) -> float:
         """Until when it may commit, as far as that is known now; 0: it has to ask."""
-        is_allowed = self.is_confirmed and not self.is_dropped and not self.lapse(now)
+        is_allowed = self.is_kept and not self.is_dropped and not self.lapse(now)
         return self.until if is_allowed else 0.0
 
     def ask(self, answer: Answer, now: float) -> None:
@@ -83,7 +85,7 @@ class Permit:
             self._answer(now)
 
     def _answer(self, now: float) -> None:
-        if self.is_confirmed and not self.lapse(now):
+        if self.is_kept and not self.lapse(now):
             self._tell(self.until)
 
     def _tell(self, until: float) -> None:

@@ -514,7 +514,7 @@ class Service:
         return found
 
     def _sign(self, kind: str, owner: Owner, orders: Sequence[Order]) -> None:
-        """Give a sign of life of attempts; where the broker confirms it, they may commit."""
+        """Give a sign of life of attempts, which the broker confirms; the first is answered."""
         now = monotonic()
 
         def confirmed(*, is_there: bool) -> None:
@@ -524,7 +524,8 @@ class Service:
             elif kind == "begun" and self._link.is_up:  # nobody hears what becomes of them
                 self._drop(orders)
 
-        self._tell(owner, {"kind": kind, "attempts": [each.named for each in orders]}, confirmed)
+        named = [each.named for each in orders]
+        self._tell(owner, {"kind": kind, "asked": now, "attempts": named}, confirmed)
 
     def _tell(
         self,

@@ -463,9 +463,9 @@ class ClusterExecutor:
         match body.get("kind"):
             case "here":
                 peer.slots = int(body["slots"])
-            case "begun" | "alive":
+            case "alive":
                 self._alive(body, worker)
-            case "doubt":
+            case "begun" | "doubt":
                 self._decide(body, worker)
             case "did":
                 self._did(body, peer)

@@ -15,6 +15,7 @@ from typing import Any
 
 import attrs
 import hypothesis.strategies as st
+import pytest
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
@@ -30,11 +31,11 @@ WORKERS = 2
 PLACES = st.integers(0, WORKERS - 1)
 
 MOVES = (
-    "hear", "look", "take", "beat", "finish", "arrive", "confirm", "talk", "talk", "deliver",
-    "wait",
+    "hear", "look", "take", "come", "beat", "finish", "arrive", "confirm", "talk", "talk",
+    "deliver", "wait",
 )  # fmt: skip
 
-FAULTS = ("lose", "double", "break", "give again", "die", "forget")
+FAULTS = ("lose", "double", "linger", "break", "give again", "die", "forget")
 
 Message = tuple[Any, ...]
 
@@ -59,6 +60,7 @@ class Worker:
         said: on the way to the broker, in the order in which it was said.
         confirmations: on the way back: the attempts that were signed for, and when.
         to_tell: what it tells until the broker has it.
+        coming: what the broker has given to it, and what is still on its way.
     """
 
     ahead: float
@@ -66,6 +68,7 @@ class Worker:
     said: deque[Message] = attrs.field(factory=deque)
     confirmations: deque[tuple[list[Order], float]] = attrs.field(factory=deque)
     to_tell: list[Message] = attrs.field(factory=list)
+    coming: deque[tuple[int, int, bool]] = attrs.field(factory=deque)
 
     @property
     def at_work(self) -> list[Order]:
@@ -100,7 +103,10 @@ class Cluster(RuleBasedStateMachine):
         """Whatever is no fault, where it can happen."""
         match move:
             case "take" if self.jobs:
-                self.take(place)
+                self.take(place, self.jobs.popleft())
+            case "come" if any(each.coming for each in self.workers):
+                worker = self.some(lambda each: each.coming, place)
+                self.take(self.workers.index(worker), worker.coming.popleft())
             case "beat" if any(each.orders or each.to_tell for each in self.workers):
                 self.beat(place)
             case "finish" if any(each.at_work for each in self.workers):
@@ -125,6 +131,8 @@ class Cluster(RuleBasedStateMachine):
         match fault:
             case "lose" | "double" if self.told:
                 self.deliver(which, stays=fault == "double", is_lost=fault == "lose")
+            case "linger" if self.jobs:
+                self.workers[place].coming.append(self.jobs.popleft())
             case "break":
                 self.break_connection(place)
             case "give again":
@@ -158,7 +166,7 @@ class Cluster(RuleBasedStateMachine):
                 self.ended[job] = "done"
             else:
                 self.attempts.hear(attempt, "", self.now)
-                if kind == "doubt":
+                if kind in {"begun", "doubt"}:
                     self.tell_all(("kept", job, number, *more))
 
     def look(self) -> None:
@@ -188,15 +196,15 @@ class Cluster(RuleBasedStateMachine):
         found = [each for each in self.workers if has(each)]
         return found[place % len(found)]
 
-    def take(self, place: int) -> None:
+    def take(self, place: int, message: tuple[int, int, bool]) -> None:
         worker = self.workers[place]
-        job, number, redelivered = self.jobs.popleft()
+        job, number, redelivered = message
         if redelivered:
             worker.to_tell.append(("bounced", job, number))
             return
         order = Order(job, number, Permit(self.time_of(worker) + THIRD))
         worker.orders.append(order)
-        self.sign(worker, "alive", [order])
+        self.sign(worker, "begun", [order])
 
     def beat(self, place: int) -> None:
         worker = self.some(lambda each: each.orders or each.to_tell, place)
@@ -236,7 +244,7 @@ class Cluster(RuleBasedStateMachine):
                 worker.to_tell.remove(what)
             return
         self.results += [(kind, each.job, each.number, sent) for each in what]
-        if kind == "alive":
+        if kind != "doubt":
             worker.confirmations.append((what, sent))
 
     def confirm(self, place: int) -> None:
@@ -315,8 +323,11 @@ class Cluster(RuleBasedStateMachine):
         while self.workers and len(self.ended) < JOBS:
             assert self.now < bound, "a job has not ended"
             self.wait(STEP)
+            for place, worker in enumerate(self.workers):
+                while worker.coming:
+                    self.take(place, worker.coming.popleft())
             while self.jobs:
-                self.take(0)
+                self.take(0, self.jobs.popleft())
             for place, worker in enumerate(self.workers):
                 if worker.orders or worker.to_tell:
                     self.beat(self.place_of(worker, lambda each: each.orders or each.to_tell))
@@ -331,3 +342,29 @@ class Cluster(RuleBasedStateMachine):
 
 Cluster.TestCase.settings = settings(max_examples=400, stateful_step_count=30, deadline=None)
 TestCluster = Cluster.TestCase
+
+
+@pytest.mark.parametrize(
+    "told", [pytest.param(True, id="told"), pytest.param(False, id="not-told")]
+)
+def test_a_message_comes_when_its_job_was_given_to_another(told: bool) -> None:
+    cluster = Cluster()
+    cluster.begin((0.0,) * WORKERS)
+    cluster.go_wrong("linger", place=1, which=0)
+    cluster.jobs.clear()  # the other job is of no interest
+    for _ in range(2):
+        cluster.wait(LEASE + STEP)
+        cluster.look()
+    assert 0 in {each[0] for each in cluster.jobs}
+    while cluster.told:
+        cluster.deliver(0, stays=False, is_lost=not told)
+
+    cluster.move("come", 1, 0)
+    cluster.talk(1)
+    cluster.finish(1, 0)
+
+    assert cluster.commits == []
+    cluster.hear()
+    while cluster.told:
+        cluster.deliver(0, stays=False, is_lost=False)
+    assert cluster.workers[1].orders == []
