@@ -1,0 +1,74 @@
+"""`runner run-worker --status`: who works, and how much waits."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import brokers
+from jsonschema import Draft7Validator
+from machines import Ground, Make, chain, wide
+
+SCHEMA = Path(__file__).parents[2] / "schemas" / "workers.schema.json"
+
+
+def status(ground: Ground, url: str, *more: str) -> str:
+    command = ground.command("run-worker", "--status", *more, RUNNER_TEST_BROKER=url)
+    assert command.end() == 0, command.text
+    return command.rest()
+
+
+def document(ground: Ground, url: str) -> Any:
+    found = json.loads(status(ground, url, "--format", "json"))
+    schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
+    assert [error.message for error in Draft7Validator(schema).iter_errors(found)] == []
+    return found
+
+
+def test_nobody_works(broker_url: str, ground: Make) -> None:
+    here = ground(chain(1))
+
+    assert document(here, broker_url) == {
+        "format": "runner.workers", "version": 1, "queue": here.queue,
+        "waiting": 0, "slots": 0, "busy": 0, "workers": [],
+    }  # fmt: skip
+    assert status(here, broker_url) == f"0 workers on queue `{here.queue}`, 0 messages waiting\n"
+
+
+def test_what_waits_is_counted(broker_url: str, ground: Make) -> None:
+    here = ground(chain(1))
+    here.run(broker_url).expect("no worker takes jobs")
+
+    assert document(here, broker_url)["waiting"] == 1
+
+
+def test_workers_tell_how_much_they_do(broker_url: str, ground: Make) -> None:
+    here = ground(chain(1))
+    here.hold("t0", "a")
+    here.worker(broker_url, "a")
+    run = here.run(broker_url)
+    here.reach("t0", "a")
+    here.worker(broker_url, "b", slots=3)
+
+    found = document(here, broker_url)
+    told = status(here, broker_url)
+    here.free("t0", "a")
+
+    assert (found["waiting"], found["slots"], found["busy"]) == (0, 5, 1)
+    assert sorted((each["slots"], each["busy"]) for each in found["workers"]) == [(2, 1), (3, 0)]
+    assert [each["name"] for each in found["workers"]] == [
+        line.split()[0] for line in told.splitlines()[1:3]
+    ]
+    assert told.endswith(f"\n2 workers on queue `{here.queue}`, 0 messages waiting\n")
+    assert run.end() == 0
+
+
+def test_a_broker_is_not_there(ground: Make) -> None:
+    here = ground(wide(1))
+    url = f"amqp://127.0.0.1:{brokers.free_port()}//"
+
+    command = here.command("run-worker", "--status", RUNNER_TEST_BROKER=url)
+
+    assert command.end() == 4
+    assert "RUN501" in command.rest()
