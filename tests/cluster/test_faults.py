@@ -10,9 +10,10 @@ import os
 import re
 import signal
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import brokers
 import kombu
@@ -454,6 +455,44 @@ def test_forged_messages_are_refused(broker_url: str, ground: Make) -> None:
 
     is_whole(here, run)
     assert here.calls() == once(here.tasks)
+
+
+BROKEN: Final[Sequence[dict[str, Any]]] = (
+    {"kind": "who"}, {"kind": "kept"}, {"kind": "kept", "asked": "x", "attempts": []},
+    {"kind": "dropped", "attempts": 7}, {"kind": "over"}, {"kind": ["who"]}, {}, {"session": []},
+    {"kind": "here"}, {"kind": "here", "slots": "many", "worker": []}, {"kind": "begun"},
+    {"kind": "alive", "attempts": [[1, "t0"]]}, {"kind": "doubt", "attempts": None},
+    {"kind": "did", "work": 1}, {"kind": "did", "work": 1, "ended": [[]]}, {"kind": "bounced"},
+    {"kind": "refused"}, {"kind": "refused", "attempts": [[1, "t0", 1]], "why": "versions"},
+    {"kind": "echo"}, {"kind": "echo", "at": None},
+)  # fmt: skip
+"""Bodies that one of another version may send, who has the key; none is right."""
+
+
+def test_messages_of_another_version_do_no_harm(broker_url: str, ground: Make) -> None:
+    here = ground(chain(2))
+    here.hold("t0", "a")
+    worker = here.worker(broker_url, "a")
+    run = here.run(broker_url)
+    here.reach("t0", "a")
+
+    with kombu.Connection(broker_url) as connection:
+        producer = connection.Producer()
+        (queue,) = results_of(here)
+        for body in BROKEN:
+            text = Seal.to_workers(KEY.encode()).close(body)
+            producer.publish(text, exchange=Names(here.queue).control, content_type="text/plain")
+            celery_task(producer, here, text)
+            text = Seal.from_workers(KEY.encode()).close(body)
+            producer.publish(text, routing_key=queue, content_type="text/plain")
+    for _ in BROKEN:
+        assert "it is no message that gives jobs" in worker.expect("a message is refused: ")
+    here.free("t0", "a")
+
+    is_whole(here, run)
+    assert here.calls() == once(here.tasks)
+    worker.terminate()
+    assert worker.end() == 0, worker.text
 
 
 def celery_task(producer: kombu.Producer, ground: Ground, text: object) -> None:

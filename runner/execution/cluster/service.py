@@ -25,6 +25,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread
 from time import monotonic
+from types import NoneType
 from typing import Any, Final, TextIO
 
 import attrs
@@ -45,6 +46,7 @@ from runner.execution.cluster.talk import (
     ended_message,
     read_attempts,
     read_jobs,
+    read_part,
 )
 from runner.execution.executor import Work
 from runner.execution.executors import workers_of
@@ -607,15 +609,16 @@ class Service:
             case "who":
                 left = sum(each.owner.session == session for each in list(self._orders.values()))
                 told = {"kind": "here", "worker": self.name, **self.state(), "open": left}
-                self._talker.say(self._out.close(told), str(body["reply"]), is_lasting=False)
+                reply = read_part(body, "reply", str)
+                self._talker.say(self._out.close(told), reply, is_lasting=False)
             case "kept":
-                until = float(body["asked"]) + self._lease / 3
+                until = read_part(body, "asked", float) + self._lease / 3
                 for order in self._known(session, body):
                     order.permit.keep(until, monotonic())
             case "dropped":
                 self._drop(self._known(session, body))
             case "over":
-                self._over.add((session, body["work"]))
+                self._over.add((session, read_part(body, "work", int, NoneType)))
                 self._taken = {
                     key: each
                     for key, each in self._taken.items()

@@ -183,6 +183,38 @@ def read_attempts(body: Mapping[str, Any]) -> list[Attempted]:
     return found
 
 
+def read_versions(body: Mapping[str, Any]) -> Versions:
+    """The versions that a message tells of.
+
+    Raises:
+        ForgedError: it tells of something else.
+    """
+    found: Versions = _read(lambda: Versions(*_typed(body["versions"], int, str, str)))
+    return found
+
+
+def read_failure(body: Mapping[str, Any]) -> Failure:
+    """The failure that a message tells of.
+
+    Raises:
+        ForgedError: it tells of something else.
+    """
+    found: Failure = _read(lambda: Failure(**_fields(Failure, body["failure"])))
+    return found
+
+
+def read_part(body: Mapping[str, Any], name: str, *kinds: type) -> Any:
+    """What a message says of something, which is of one of these types.
+
+    Raises:
+        ForgedError: it is not, or is not said.
+    """
+    value = body.get(name)
+    if type(value) not in kinds:
+        raise ForgedError(f"it is no message of ours: `{name}` is of another type")
+    return value
+
+
 def _attempted(work: int, task: str, attempt: int) -> Attempted:
     _typed((work, task, attempt), int, str, int)
     return work, task, attempt

@@ -42,6 +42,9 @@ from runner.execution.cluster.talk import (
     jobs_message,
     read_attempts,
     read_ended,
+    read_failure,
+    read_part,
+    read_versions,
 )
 from runner.execution.executor import Source, Work
 from runner.execution.failures import Failure
@@ -455,14 +458,14 @@ class ClusterExecutor:
 
     def _heed(self, body: Mapping[str, Any]) -> None:
         if body.get("kind") == "echo":
-            self._echoed = float(body["at"])
+            self._echoed = read_part(body, "at", float)
             return
         worker = str(body.get("worker", ""))
         peer = self._peers.setdefault(worker, Peer(len(self._peers) + 1))
         peer.heard = monotonic()
         match body.get("kind"):
             case "here":
-                peer.slots = int(body["slots"])
+                peer.slots = read_part(body, "slots", int)
             case "alive":
                 self._alive(body, worker)
             case "begun" | "doubt":
@@ -550,7 +553,7 @@ class ClusterExecutor:
             why, code = self._why(known, named[1], body)
             self._end(attempt)
             if body.get("why") == "import":
-                known.broken = Failure(**body["failure"])
+                known.broken = read_failure(body)
                 self._outcomes.append(_failed(attempt.call, known.broken))
                 continue
             if not peer.refusal:
@@ -575,11 +578,11 @@ class ClusterExecutor:
         here = known.work.config.tasks[task]
         match body.get("why"):
             case "versions":
-                theirs = Versions(*body["versions"])
+                theirs = read_versions(body)
                 return f"it has {theirs}; here is {Versions.here()}", "RUN503"
             case "settings":
                 settings = known.meaning.settings(here)
-                return first_difference(settings, body["settings"]), "RUN504"
+                return first_difference(settings, read_part(body, "settings", dict)), "RUN504"
             case "code":
                 return _code_differs(known.meaning, here, body.get("code")), "RUN504"
         return str(body.get("message", "it gives no reason")), "RUN504"

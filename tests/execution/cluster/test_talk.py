@@ -21,7 +21,10 @@ from runner.execution.cluster.talk import (
     jobs_message,
     read_attempts,
     read_ended,
+    read_failure,
     read_jobs,
+    read_part,
+    read_versions,
 )
 from runner.execution.failures import Failure
 
@@ -194,6 +197,43 @@ def test_no_message_that_tells_ends(change: Change) -> None:
 def test_no_message_about_attempts(body: dict[str, Any]) -> None:
     with pytest.raises(ForgedError, match=r"^it is no message of ours: "):
         read_attempts(body)
+
+
+def test_versions_arrive_as_they_were_sent() -> None:
+    here = Versions.here()
+    assert read_versions(crossed({"versions": attrs.astuple(here)})) == here
+
+
+@given(FAILURES)
+def test_a_failure_arrives_as_it_was_sent(failure: Failure) -> None:
+    assert read_failure(crossed({"failure": attrs.asdict(failure)})) == failure
+
+
+@pytest.mark.parametrize("value", [None, 7, [], [1, "a"], ["1", "a", "b"], {}, {"code": "RUN1"}])
+def test_no_versions_and_no_failure(value: object) -> None:
+    with pytest.raises(ForgedError, match=r"^it is no message of ours: "):
+        read_versions({"versions": value})
+    with pytest.raises(ForgedError, match=r"^it is no message of ours: "):
+        read_failure({"failure": value})
+
+
+@pytest.mark.parametrize(
+    ("value", "kinds", "fits"),
+    [
+        pytest.param(7, (int,), True, id="int"),
+        pytest.param(7, (float, int), True, id="one-of-two"),
+        pytest.param(True, (int,), False, id="true-is-no-number"),
+        pytest.param("7", (int,), False, id="text-is-no-number"),
+        pytest.param(None, (int,), False, id="null"),
+        pytest.param(None, (int, type(None)), True, id="null-where-it-may-be"),
+    ],
+)
+def test_a_part_of_a_message(value: object, kinds: tuple[type, ...], fits: bool) -> None:
+    if fits:
+        assert read_part({"slots": value}, "slots", *kinds) is value
+    else:
+        with pytest.raises(ForgedError, match="no message of ours: `slots` is of another type"):
+            read_part({"slots": value}, "slots", *kinds)
 
 
 @pytest.mark.parametrize(
