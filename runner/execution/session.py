@@ -89,7 +89,7 @@ def memory_of(mode: Mode, session: Session) -> MutableMapping[str, Any]:
 
     What dead processes left of theirs is removed.
     """
-    if mode is Mode.DEVELOPMENT:
+    if mode is not Mode.STANDALONE:  # of a cluster, what workers pass on is theirs
         return {}
     folders = session.values
     for folder in filter(None, (folders.disk, folders.memory)):

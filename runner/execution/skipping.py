@@ -156,7 +156,8 @@ class Skipping:
             return None
         self._codes[code.digest] = code
         self._settings[basis.settings] = self._settings_of(task)
-        outputs = {node: mark.fingerprint for node, mark in self._marks_of(task.outputs) if mark}
+        written = self._marks_of(task.outputs).items()
+        outputs = {node: mark.fingerprint for node, mark in written if mark}
         return TraceRow(
             self._instance.name,
             task.id,
@@ -227,26 +228,28 @@ class Skipping:
         return Verdict(skip=False, reason=f"{what} {how}", detail=where)
 
     def _basis(self, task: TaskConfig, code: Fingerprint | None) -> Basis:
-        inputs = {node: mark and mark.fingerprint for node, mark in self._marks_of(task.inputs)}
+        inputs = self._marks_of(task.inputs)
         return Basis(
             code=None if code is None else code.digest,
             settings=self._digest_of(task),
-            inputs=inputs,
-            outputs=dict(self._marks_of(task.outputs)),
+            inputs={node: mark and mark.fingerprint for node, mark in inputs.items()},
+            outputs=self._marks_of(task.outputs),
         )
 
-    def _marks_of(self, nodes: Sequence[str]) -> Iterator[tuple[str, Mark | None]]:
+    def _marks_of(self, nodes: Sequence[str]) -> dict[str, Mark | None]:
+        marks = self._marks
         for node in nodes:
-            if node not in self._marks:
+            if node not in marks:
                 row = self._past.rows.get(self._instance.places[node].key)
                 known = None if row is None else known_mark(row)
-                self._marks[node] = self._instance.storages[node].mark(known)
-            yield node, self._marks[node]
+                marks[node] = self._instance.storages[node].mark(known)
+        return {node: marks[node] for node in nodes}
 
     def _inputs_are_as_they_were(self, task: TaskConfig) -> bool:
         """Whether what a job read is still there, so that its trace tells what it has read."""
         storages = self._instance.storages
-        return all(storages[node].mark(mark) == mark for node, mark in self._marks_of(task.inputs))
+        known = self._marks_of(task.inputs)
+        return all(storages[node].mark(mark) == mark for node, mark in known.items())
 
     def _may_be_stale(self, code: Fingerprint) -> bool:
         """Whether this very process may have imported another code than the files hold now."""

@@ -309,8 +309,8 @@ class Driver:
             created = datetime.fromisoformat(owner.created)
         except (RunnerError, ValueError) as error:
             raise Refusal(why="config", message=str(error)) from None
-        memory = memory_of(Mode.CLUSTER, self.session)
-        assert isinstance(memory, EncodedMemory), "of a cluster, values are encoded"
+        memory = memory_of(Mode.STANDALONE, self.session)
+        assert isinstance(memory, EncodedMemory), "workers here are those of standalone mode"
         instance = open_instance(
             self.config,
             plan.name,
