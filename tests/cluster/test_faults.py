@@ -669,7 +669,8 @@ def test_a_run_that_is_killed_is_resumed(broker_url: str, ground: Make) -> None:
 
     assert resumed.end() == 0, resumed.text
     assert here.values() == here.golden()
-    assert {task: here.calls()[task] for task in ("t0", "t1", "t3")} == {"t0": 1, "t1": 1, "t3": 1}
+    assert here.calls()["t2"] <= 2, resumed.text
+    assert here.calls() | {"t2": 1} == once(here.tasks), resumed.text
 
 
 def test_a_worker_is_free_again_when_a_run_is_gone_for_good(broker_url: str, ground: Make) -> None:
