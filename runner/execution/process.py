@@ -186,7 +186,8 @@ class Worker:
     def _ask(self, number: int) -> None:
         """Ask whether a call may commit, and wait for the answer; what else is said can wait.
 
-        Where the answer was told with that to another call, there is nothing to ask.
+        Where the answer was told with that to another call, there is nothing to ask; one that is
+        read too late, since this process was stopped, is no answer.
 
         Raises:
             JobError: RUN603, it may not.
@@ -195,21 +196,24 @@ class Worker:
             return
         begun = perf_counter()
         self._send()
-        self._say(messages.MAY, number)
         try:
-            self._hear_answer(number)
+            while self._answer(number) <= monotonic():
+                pass
         finally:
             self._waited += perf_counter() - begun
 
-    def _hear_answer(self, number: int) -> None:
+    def _answer(self, number: int) -> float:
+        """Until when a call may commit."""
+        self._say(messages.MAY, number)
         while True:
             for place, (what, *arguments) in enumerate(self._arrived):
                 if what == messages.ANSWER:
                     del self._arrived[place]
                     self._allowed = dict(arguments[0])
-                    if not self._allowed.pop(number):
+                    until = self._allowed.pop(number)
+                    if not until:
                         raise JobError("another worker has its job by now", code="RUN603")
-                    return
+                    return until
             self._listen()
 
     def _open_session(

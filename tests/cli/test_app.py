@@ -22,8 +22,9 @@ def test_help_lists_the_commands(cli: Any, option: str) -> None:
     ended = cli(option)
     assert (ended.code, ended.err) == (0, "")
     assert ended.out.startswith("Usage: runner [OPTIONS] COMMAND [ARGS]...\n")
+    width = max(map(len, COMMANDS))
     for name, text in COMMANDS.items():
-        assert f"  {name:<8} {text}\n" in ended.out
+        assert f"  {name:<{width}}  {text}\n" in ended.out
 
 
 @pytest.mark.parametrize("option", ["-h", "--help"])
