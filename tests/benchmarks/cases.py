@@ -213,7 +213,7 @@ ARRAYS_2: Final = Pipeline(shape="arrays", workers=2)
 TABLES_2: Final = Pipeline(shape="tables", workers=2)
 LAYERS_C: Final = Pipeline(shape="layered", storage="pickle", workers=2, mode="cluster")
 CHAIN_C: Final = attrs.evolve(LAYERS_C, shape="chain")
-WIDE_C: Final = attrs.evolve(LAYERS_C, shape="wide")
+IDLE_C: Final = attrs.evolve(LAYERS_C, shape="idle")
 NAPS_C: Final = attrs.evolve(LAYERS_C, shape="naps")
 HEAVY_2: Final = Pipeline(shape="heavy", workers=2)
 
@@ -414,9 +414,9 @@ def on_a_cluster(small: int) -> list[Case]:
     return [
         Case(
             name="cluster-wide",
-            title=f"run {tenth:,} independent jobs, a pickle file a value, cluster, 2 slots",
-            ours=side("submit, wait", "ours.submit_to_cluster", WIDE_C, tenth),
-            others=[_celery("a group that does nothing", "independent", WIDE_C, tenth)],
+            title=f"run {tenth:,} independent jobs that do nothing, cluster, 2 slots",
+            ours=side("submit, wait", "ours.submit_to_cluster", IDLE_C, tenth),
+            others=[_celery("a group that does nothing", "independent", IDLE_C, tenth)],
             bounds=[Bound(least=5)],
         ),
         Case(

@@ -41,12 +41,14 @@ class Graph:
         jobs: the calls.
         last: the values that are asked for.
         pause: the function that each worker is warmed up with.
+        keeps: whether what jobs make is kept.
     """
 
     seeds: Mapping[str, int]
     jobs: Sequence[Job]
     last: Sequence[str]
     pause: str = "functions.pause"
+    keeps: bool = True
 
 
 def layered(count: int) -> Graph:
@@ -78,6 +80,12 @@ def busy(count: int) -> Graph:
     """Each takes its time, and needs nothing."""
     names = [f"value_{index:06d}" for index in range(count)]
     return Graph({}, [Job(name, "functions.burn") for name in names], names)
+
+
+def idle(count: int) -> Graph:
+    """Each does nothing, and makes nothing."""
+    jobs = [Job(f"value_{index:06d}", "functions.nothing") for index in range(count)]
+    return Graph({}, jobs, (), keeps=False)
 
 
 def naps(count: int) -> Graph:
@@ -119,7 +127,7 @@ def _crossing(module: str) -> Graph:
 
 SHAPES: Final[Mapping[str, Callable[[int], Graph]]] = {
     shape.__name__: shape
-    for shape in (layered, chain, wide, busy, naps, heavy, arrays, tables, records)
+    for shape in (layered, chain, wide, busy, idle, naps, heavy, arrays, tables, records)
 }
 
 
@@ -170,22 +178,24 @@ def _sections(graph: Graph, storage: str) -> list[str]:
         f"[DATA_NODE.{name}]\n{stored}default_data = {value}\n"
         for name, value in graph.seeds.items()
     ]
+    nodes = [f"[DATA_NODE.{job.output}]\n{stored}" for job in graph.jobs] if graph.keeps else []
     tasks = [
-        f"[DATA_NODE.{job.output}]\n"
-        f"{stored}"
-        "\n"
         f"[TASK.{_task(job)}]\n"
         f'function = "{job.function}:function"\n'
         f"{_inputs(job)}"
-        f'outputs = ["{job.output}:SECTION"]\n'
+        f"{_outputs(job) if graph.keeps else ''}"
         for job in graph.jobs
     ]
-    return [*seeds, *tasks]
+    return [*seeds, *nodes, *tasks]
 
 
 def _inputs(job: Job) -> str:
     listed = ", ".join(f'"{name}:SECTION"' for name in job.inputs)
     return f"inputs = [{listed}]\n" if listed else ""
+
+
+def _outputs(job: Job) -> str:
+    return f'outputs = ["{job.output}:SECTION"]\n'
 
 
 def _scenario(name: str, graph: Graph) -> str:

@@ -700,7 +700,8 @@ class Service:
         return app
 
     def _say(self, text: str) -> None:
-        print(text, file=self._said, flush=True)
+        self._said.write(f"{text}\n")  # at once, since several threads say something
+        self._said.flush()
 
 
 def _consumer() -> Any:

@@ -28,6 +28,10 @@ def burn():
     return 1
 
 
+def nothing():
+    return None
+
+
 def nap():
     sleep(NAP)
     return 1
