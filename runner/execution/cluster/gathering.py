@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import select
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,12 +25,16 @@ class Gathering:
     """What was told so far.
 
     Attributes:
+        name: of the scenario.
+        call: of our own question: the run that is gone had asked too, and what it was answered may
+            be in the queue yet, before what has ended since.
         ended: how attempts ended, by task: the last that counts.
         open: attempts that were begun and not told of again, and who has begun each.
         free: the workers that have nothing left of the session.
     """
 
     name: str
+    call: str = attrs.field(factory=lambda: secrets.token_hex(8))
     ended: dict[str, Ended] = attrs.field(factory=dict)
     open: dict[Attempted, str] = attrs.field(factory=dict)
     free: set[str] = attrs.field(factory=set)
@@ -59,20 +64,21 @@ def gather(job: JobConfig, broker: str, key: bytes, session: str, name: str) -> 
     with _link(broker, names, queue) as link:
         first = _connected(link, broker)
         over = seals[0].close({"kind": "over", "session": session, "work": None})
-        who = seals[0].close({"kind": "who", "reply": queue, "session": session})
+        body = {"kind": "who", "reply": queue, "session": session, "call": found.call}
+        who = seals[0].close(body)
         link.publish(over, "", exchange=names.control, is_lasting=False)
         until, asked = monotonic() + lease, 0.0
         while True:
             if monotonic() - asked > _PAUSE:
                 link.publish(who, "", exchange=names.control, is_lasting=False)
                 asked = monotonic()
+            waiting = link.waiting(queue)
             for delivery in (*first, *link.turn()):
                 if delivery.queue == queue:
-                    _hear(found, seals[1], delivery.body)
+                    hear(found, seals[1], delivery.body)
             first = []
             if not link.is_up:
                 raise unreachable(broker, link.why)
-            waiting = link.waiting(queue)
             busy = {worker for worker in found.open.values() if worker not in found.free}
             is_all_heard = waiting is not None and waiting[0] == 0
             if (is_all_heard and found.free and not busy) or monotonic() > until:
@@ -82,11 +88,13 @@ def gather(job: JobConfig, broker: str, key: bytes, session: str, name: str) -> 
     return list(found.ended.values())
 
 
-def _hear(found: Gathering, seal: Seal, sealed: object) -> None:
+def hear(found: Gathering, seal: Seal, sealed: object) -> None:
+    """Take in a message that a worker has sent to the session; one that is not of ours is none."""
     try:
         body = seal.open(sealed)
         worker = str(body.get("worker", ""))
-        if body.get("kind") == "here" and not body.get("open", 0):
+        is_answer = body.get("kind") == "here" and body.get("call") == found.call
+        if is_answer and not body.get("open", 0):
             found.free.add(worker)
         if body.get("name") != found.name:
             return

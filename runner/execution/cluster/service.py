@@ -609,6 +609,7 @@ class Service:
             case "who":
                 left = sum(each.owner.session == session for each in list(self._orders.values()))
                 told = {"kind": "here", "worker": self.name, **self.state(), "open": left}
+                told["call"] = str(body.get("call", ""))
                 reply = read_part(body, "reply", str)
                 self._talker.say(self._out.close(told), reply, is_lasting=False)
             case "kept":
