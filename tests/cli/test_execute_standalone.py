@@ -339,6 +339,7 @@ def test_how_many_jobs_run_at_once(
     with application.start("execute", *arguments) as started:
         application.begun(at_once)
         started.send_signal(signal.SIGINT)  # so that no other one is begun
+        assert read_until(started, STOPPING)
         application.go()
         started.communicate(timeout=PATIENCE)
 
