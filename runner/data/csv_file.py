@@ -15,9 +15,8 @@ from runner.config.options import CsvOptions
 from runner.config.references import FunctionRef
 from runner.data import tables
 from runner.data.files import NodeFile, StagedFile, is_utf8, reading_encoding
-from runner.data.storage import Mark, Opening, no_value, read_failed, reason
+from runner.data.storage import Mark, Opening
 from runner.data.tables import Table
-from runner.errors import JobError
 
 _LONGEST_CELL: Final = 2**31 - 1  # the csv module stops at 128 KiB unless told otherwise
 _INTEGER: Final = re.compile(r"0|-?[1-9][0-9]{0,307}")
@@ -59,27 +58,14 @@ class CsvFile:
 
     def read(self) -> Any:
         read = self._reader()
-        file = self.file
-        try:
+        with self.file.reading():
             return read()
-        except FileNotFoundError:
-            raise no_value(file.node, f"no file {file.path}") from None
-        except JobError:
-            raise
-        except Exception as error:  # pandas, and the user's class, raise anything
-            raise read_failed(file.node, file.path, reason(error)) from error
 
     def stage(self, value: Any) -> StagedFile:
         file = self.file
-        try:
+        with file.writing():  # cells are the user's, and so is their __str__
             write, rows = self._writer(value)
             return file.stage_text(lambda opened: _fill(opened, write), self.options.encoding, rows)
-        except JobError:
-            raise
-        except Exception as error:  # cells are the user's, and so is their __str__
-            raise JobError(
-                f"data node `{file.node}` cannot be written: {reason(error)}", code="RUN606"
-            ) from error
 
     def delete(self) -> None:
         self.file.delete()

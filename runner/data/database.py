@@ -6,12 +6,12 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
 from runner.config.options import DRIVERS, DatabaseOptions
-from runner.data.storage import Opening, read_failed, reason, write_failed
+from runner.data.storage import Failed, Opening, read_failed, reason, write_failed
 from runner.errors import JobError
 
 if TYPE_CHECKING:
@@ -24,9 +24,6 @@ _CONNECTING: Final = 10
 _ODBC_DRIVER: Final = "ODBC Driver 18 for SQL Server"
 _MODULES: Final = {"psycopg": "psycopg", "pymysql": "PyMySQL", "pyodbc": "pyodbc"}
 """What the packages of drivers are called."""
-
-Failed: TypeAlias = Callable[[str, str, str], JobError]
-"""Makes an error of a data node's id, a place, and what went wrong there."""
 
 
 @attrs.define(eq=False, slots=False)

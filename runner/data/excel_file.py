@@ -17,7 +17,7 @@ from runner.config.options import ExcelOptions
 from runner.config.references import FunctionRef
 from runner.data import tables
 from runner.data.files import NodeFile, StagedFile
-from runner.data.storage import Mark, Opening, no_value, read_failed, reason
+from runner.data.storage import Mark, Opening, reason
 from runner.data.tables import Table
 from runner.errors import JobError
 from runner.suggestions import nearest
@@ -80,28 +80,18 @@ class ExcelFile:
     def read(self) -> Any:
         read = self._reader()
         file = self.file
-        try:
-            with open(file.path, "rb") as opened:  # noqa: PTH123 - a path is text here
-                return read(opened)
-        except FileNotFoundError:
-            raise no_value(file.node, f"no file {file.path}") from None
-        except JobError:
-            raise
-        except Exception as error:  # pandas, and the user's class, raise anything
-            raise read_failed(file.node, file.path, _why(error, file.path)) from error
+        with (
+            file.reading(functools.partial(_why, path=file.path)),
+            open(file.path, "rb") as opened,  # noqa: PTH123 - a path is text here
+        ):
+            return read(opened)
 
     def stage(self, value: Any) -> StagedFile:
         file = self.file
-        try:
+        with file.writing():  # cells are the user's, and so is their __str__
             sheets = self._sheets(value)
             book = _book(sheets, self._import("xlsxwriter"), has_header=self.options.has_header)
             return file.stage_bytes(book, sum(len(table.rows) for table in sheets.values()))
-        except JobError:
-            raise
-        except Exception as error:  # cells are the user's, and so is their __str__
-            raise JobError(
-                f"data node `{file.node}` cannot be written: {reason(error)}", code="RUN606"
-            ) from error
 
     def delete(self) -> None:
         self.file.delete()

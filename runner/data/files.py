@@ -22,13 +22,21 @@ import re
 import shutil
 import stat
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, ClassVar, Final, TextIO
 
 import attrs
 
-from runner.data.storage import Mark, Opening, delete_failed, reason, write_failed
+from runner.data.storage import (
+    Mark,
+    Opening,
+    delete_failed,
+    no_value,
+    read_failed,
+    reason,
+    write_failed,
+)
 from runner.errors import JobError
 from runner.processes import started
 
@@ -94,6 +102,43 @@ class NodeFile:
 
     def exists(self) -> bool:
         return os.path.isfile(self.path)
+
+    @contextlib.contextmanager
+    def reading(self, why: Callable[[Exception], str] = reason) -> Iterator[None]:
+        """Around a read of the file, where libraries and the user's classes raise anything.
+
+        Args:
+            why: says what is wrong, of what was raised.
+
+        Raises:
+            JobError: RUN604.
+        """
+        try:
+            yield
+        except FileNotFoundError:
+            raise no_value(self.node, f"no file {self.path}") from None
+        except JobError:
+            raise
+        except Exception as error:
+            raise read_failed(self.node, self.path, why(error)) from error
+
+    @contextlib.contextmanager
+    def writing(self, why: Callable[[Exception], str] = reason) -> Iterator[None]:
+        """Around what makes the content of the file of a value, where anything is raised too.
+
+        Args:
+            why: says what is wrong, of what was raised.
+
+        Raises:
+            JobError: RUN606.
+        """
+        try:
+            yield
+        except JobError:
+            raise
+        except Exception as error:
+            message = f"data node `{self.node}` cannot be written: {why(error)}"
+            raise JobError(message, code="RUN606") from error
 
     def mark(self, known: Mark | None = None) -> Mark | None:
         """Of the file as it is now; what changes while it is read has no mark.

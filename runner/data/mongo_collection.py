@@ -8,7 +8,7 @@ import itertools
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
 
 import attrs
@@ -18,8 +18,9 @@ from runner.config.references import FunctionRef
 from runner.data import tables
 from runner.data.files import _host
 from runner.data.locate import culprit
-from runner.data.remote import masked, missing, said, secrets_of, without_login
+from runner.data.remote import masked, refusals, said, secrets_of, without_login
 from runner.data.storage import (
+    Failed,
     Mark,
     Opening,
     delete_failed,
@@ -39,8 +40,6 @@ if TYPE_CHECKING:
     from pymongo.database import Database
 
 Document: TypeAlias = MutableMapping[str, Any]
-Failed: TypeAlias = Callable[[str, str, str], JobError]
-
 _PATIENCE: Final = 5000
 """Milliseconds, unless the user says otherwise: who does not answer is named within seconds."""
 _TEMPORARY: Final = re.compile(r"\.runner-(?P<host>[0-9a-f]{8})-(?P<pid>[0-9]{1,10})-[0-9]+")
@@ -144,21 +143,14 @@ class MongoCollection:
         with self._database(delete_failed) as database:
             database.drop_collection(str(self.options.collection_name))
 
-    @contextmanager
-    def refusals(self, failed: Failed) -> Iterator[None]:
-        """Turn whatever pymongo raises into a JobError without secrets.
+    def refusals(self, failed: Failed) -> AbstractContextManager[None]:
+        """Turn whatever pymongo raises into a JobError without secrets."""
 
-        Without its cause as well, since a full traceback would show that one's text.
-        """
-        try:
-            yield
-        except JobError:
-            raise
-        except ImportError as error:
-            raise missing(self.opening.node, "pymongo", "mongo", error) from None
-        except Exception as error:  # noqa: BLE001 - pymongo lets through what its libraries raise
+        def told(error: Exception) -> JobError:
             why = masked(self._why(error), self._secrets)
-            raise failed(self.opening.node, self._place, why) from None
+            return failed(self.opening.node, self._place, why)
+
+        return refusals(self.opening.node, "pymongo", "mongo", told)
 
     @contextmanager
     def _database(self, failed: Failed) -> Iterator[Database[Document]]:

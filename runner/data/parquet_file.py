@@ -16,8 +16,7 @@ from runner.config.references import FunctionRef
 from runner.data import tables
 from runner.data.files import NodeFile
 from runner.data.folders import NodeFolder
-from runner.data.storage import Mark, Opening, Staged, no_value, read_failed, reason
-from runner.errors import JobError
+from runner.data.storage import Mark, Opening, Staged, no_value, reason
 
 Target = str | BinaryIO
 """An empty folder, or a file open for bytes."""
@@ -68,30 +67,20 @@ class ParquetFile:
 
     def read(self) -> Any:
         read = self._reader()
-        file = self.file
-        try:
+
+        def why(error: Exception) -> str:
+            return self._damage() or _why(error, "read_kwargs", self.options.read_kwargs)
+
+        with self.file.reading(why):
             return self._read_folder(read) if self._is_folder() else read()
-        except FileNotFoundError:
-            raise no_value(file.node, f"no file {file.path}") from None
-        except JobError:
-            raise
-        except Exception as error:  # the libraries, and the user's class, raise anything
-            why = self._damage() or _why(error, "read_kwargs", self.options.read_kwargs)
-            raise read_failed(file.node, file.path, why) from error
 
     def stage(self, value: Any) -> Staged:
-        file = self.file
-        try:
+        given = self.options.write_kwargs
+        with self.file.writing(lambda error: _why(error, "write_kwargs", given)):
             write, rows = self._writer(value)
-            if self._is_folder() or "partition_cols" in self.options.write_kwargs:
+            if self._is_folder() or "partition_cols" in given:
                 return self.folder.stage(write, rows)
-            return file.stage_binary(write, rows)
-        except JobError:
-            raise
-        except Exception as error:  # so may the libraries
-            why = _why(error, "write_kwargs", self.options.write_kwargs)
-            message = f"data node `{file.node}` cannot be written: {why}"
-            raise JobError(message, code="RUN606") from error
+            return self.file.stage_binary(write, rows)
 
     def delete(self) -> None:
         if self._is_folder():

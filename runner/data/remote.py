@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final
 from urllib.parse import quote, quote_plus
 
@@ -17,6 +18,30 @@ def missing(node: str, library: str, extra: str, error: ImportError) -> JobError
     """RUN402, with the command that installs it."""
     message = f"data node `{node}` needs {library}: {error}"
     return JobError(message, code="RUN402", hint=f"install it: pip install 'toml-runner[{extra}]'")
+
+
+@contextmanager
+def refusals(
+    node: str, library: str, extra: str, failed: Callable[[Exception], JobError]
+) -> Iterator[None]:
+    """Turn whatever a library raises in the block into a JobError.
+
+    Without its cause, since a full traceback would show that one's text, which may hold secrets.
+
+    Args:
+        node: the data node.
+        library: what is needed.
+        extra: installs it.
+        failed: makes the error of what the library, or one of its own, has raised.
+    """
+    try:
+        yield
+    except JobError:
+        raise
+    except ImportError as error:
+        raise missing(node, library, extra, error) from None
+    except Exception as error:  # noqa: BLE001 - a library lets through what its own raise
+        raise failed(error) from None
 
 
 def secrets_of(options: StorageOptions) -> frozenset[str]:

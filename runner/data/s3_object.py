@@ -5,15 +5,16 @@ from __future__ import annotations
 import functools
 import hashlib
 import inspect
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, ClassVar, Final
 
 import attrs
 
 from runner.config.options import S3Options
-from runner.data.remote import masked, missing, secrets_of, without_login
+from runner.data.remote import masked, refusals, secrets_of, without_login
 from runner.data.storage import (
+    Failed,
     Mark,
     Opening,
     delete_failed,
@@ -38,8 +39,6 @@ _REFUSALS: Final[Mapping[str, str]] = {
     "InvalidAccessKeyId": "the server does not know `aws_access_key`",
     "SignatureDoesNotMatch": "`aws_secret_access_key` is not that of `aws_access_key`",
 }
-
-Failed = Callable[[str, str, str], JobError]
 
 
 @attrs.define
@@ -125,21 +124,14 @@ class S3Object:
         with self._client(delete_failed) as client:
             client.delete_object(**self._address)
 
-    @contextmanager
-    def refusals(self, failed: Failed) -> Iterator[None]:
-        """Turn whatever boto3 raises into a JobError without secrets.
+    def refusals(self, failed: Failed) -> AbstractContextManager[None]:
+        """Turn whatever boto3 raises into a JobError without secrets."""
 
-        Without its cause as well, since a full traceback would show that one's text.
-        """
-        try:
-            yield
-        except JobError:
-            raise
-        except ImportError as error:
-            raise missing(self.node, "boto3", "s3", error) from None
-        except Exception as error:  # noqa: BLE001 - boto3 lets through what its libraries raise
+        def told(error: Exception) -> JobError:
             why = masked(self._why(error), secrets_of(self.options))
-            raise failed(self.node, self._place, why) from None
+            return failed(self.node, self._place, why)
+
+        return refusals(self.node, "boto3", "s3", told)
 
     @contextmanager
     def _client(self, failed: Failed) -> Iterator[Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, MutableMapping
 from operator import attrgetter
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
+from typing import Any, ClassVar, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 import attrs
 
@@ -156,6 +156,10 @@ def write_all(
             each.discard()
         raise
     return [each.mark for each in staged]
+
+
+Failed: TypeAlias = Callable[[str, str, str], JobError]
+"""Makes an error of a data node's id, a place, and what went wrong there."""
 
 
 def no_value(node: str, why: str, hint: str | None = None) -> JobError:

@@ -401,5 +401,10 @@ def _abandoned(why: str) -> Failure:
     return Failure(code="RUN608", type="", message=why)
 
 
+def stopped_at_work() -> Failure:
+    """Of a job that was ended on request when it had begun."""
+    return Failure(code=CANCELED_CODE, type="", message="it was stopped while it ran")
+
+
 def _canceled() -> Failure:
     return Failure(code=CANCELED_CODE, type="", message="the run was stopped")

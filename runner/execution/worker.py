@@ -81,6 +81,16 @@ class Outcome:
     marks: Marks = ()
     returned: bool = False
 
+    @classmethod
+    def taken_back(cls, call: Call) -> Outcome:
+        """Of a call that has not run."""
+        return cls(call.work, call.job, 0.0, 0.0, returned=True)
+
+    @classmethod
+    def failed(cls, call: Call, failure: Failure) -> Outcome:
+        """Of a call whose worker tells nothing of it."""
+        return cls(call.work, call.job, time(), 0.0, failure)
+
 
 def attempt(step: Step) -> Marks:
     """Read inputs, call, write outputs; of each output what was written."""

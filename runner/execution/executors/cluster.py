@@ -21,7 +21,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
 from threading import Lock
-from time import monotonic, time
+from time import monotonic
 from typing import Any, Final
 
 import attrs
@@ -49,7 +49,7 @@ from runner.execution.cluster.talk import (
 from runner.execution.executor import Source, Work
 from runner.execution.failures import Failure
 from runner.execution.instance import storage_folder
-from runner.execution.jobs import CANCELED_CODE
+from runner.execution.jobs import stopped_at_work
 from runner.execution.session import Session
 from runner.execution.steps import write_first_values
 from runner.execution.worker import Call, Outcome, Output
@@ -215,14 +215,14 @@ class ClusterExecutor:
         self._drop(waiting)
         for attempt in waiting:
             self._end(attempt)
-            self._outcomes.append(_returned(attempt.call))
+            self._outcomes.append(Outcome.taken_back(attempt.call))
 
     def cancel(self, call: Call) -> None:
         attempt = self._attempts.of(call)
         if attempt is not None:
             self._drop([attempt])
             self._end(attempt)
-            self._outcomes.append(_failed(call, _canceled()))
+            self._outcomes.append(Outcome.failed(call, stopped_at_work()))
 
     def close(self) -> None:
         if self._is_closed:
@@ -306,7 +306,7 @@ class ClusterExecutor:
                 break
             known = self._known[call.work]
             if known.broken is not None:
-                self._outcomes.append(_failed(call, known.broken))
+                self._outcomes.append(Outcome.failed(call, known.broken))
                 continue
             seconds += self._expected(known.task(call.job))
             calls.append(call)
@@ -554,7 +554,7 @@ class ClusterExecutor:
             self._end(attempt)
             if body.get("why") == "import":
                 known.broken = read_failure(body)
-                self._outcomes.append(_failed(attempt.call, known.broken))
+                self._outcomes.append(Outcome.failed(attempt.call, known.broken))
                 continue
             if not peer.refusal:
                 peer.refusal = why
@@ -570,9 +570,9 @@ class ClusterExecutor:
         if not others and now - self._refused_since > self._lease:
             known = self._known[attempt.call.work]
             known.broken = Failure(code=code, type="", message=f"no worker takes it: {why}")
-            self._outcomes.append(_failed(attempt.call, known.broken))
+            self._outcomes.append(Outcome.failed(attempt.call, known.broken))
         else:
-            self._outcomes.append(_returned(attempt.call))
+            self._outcomes.append(Outcome.taken_back(attempt.call))
 
     def _why(self, known: Known, task: str, body: Mapping[str, Any]) -> tuple[str, str]:
         here = known.work.config.tasks[task]
@@ -622,10 +622,10 @@ class ClusterExecutor:
             if self._attempts.lose(attempt):
                 message = f"its worker was lost {MOST_LOSSES} times"
                 self._outcomes.append(
-                    _failed(call, Failure(code="RUN603", type="", message=message))
+                    Outcome.failed(call, Failure(code="RUN603", type="", message=message))
                 )
             else:
-                self._outcomes.append(_returned(call))
+                self._outcomes.append(Outcome.taken_back(call))
 
     def _look_for_workers(self, now: float) -> None:
         """Ask who is there, and find messages that the broker has lost."""
@@ -676,15 +676,3 @@ def _code_differs(meaning: Meaning, task: TaskConfig, theirs: Any) -> str:
         return f"the code of `{task.function}` cannot be read on one side"
     change = difference(from_plain(theirs).by_name(), ours)
     return f"other code there: {change}" if change is not None else "other code there"
-
-
-def _returned(call: Call) -> Outcome:
-    return Outcome(call.work, call.job, 0.0, 0.0, returned=True)
-
-
-def _failed(call: Call, failure: Failure) -> Outcome:
-    return Outcome(call.work, call.job, time(), 0.0, failure)
-
-
-def _canceled() -> Failure:
-    return Failure(code=CANCELED_CODE, type="", message="it was stopped while it ran")

@@ -36,7 +36,7 @@ from runner.execution.blueprint import Blueprint, Functions, blueprint_of, first
 from runner.execution.executor import Source, Work
 from runner.execution.failures import Failure
 from runner.execution.importing import UserCodeError
-from runner.execution.jobs import CANCELED_CODE
+from runner.execution.jobs import stopped_at_work
 from runner.execution.page import SETTLED
 from runner.execution.process import LOST
 from runner.execution.session import Session
@@ -248,7 +248,7 @@ class StandaloneExecutor:
             if call is None:
                 break
             if call.work in self._broken:
-                self._outcomes.append(_failed(call, self._broken[call.work]))
+                self._outcomes.append(Outcome.failed(call, self._broken[call.work]))
                 continue
             desk = self._holder_of_inputs(call, free) or min(free, key=_LOAD)
             self._hand(desk, call, source, batches.setdefault(desk.worker.number, []))
@@ -522,7 +522,7 @@ class StandaloneExecutor:
         desk.load = desk.load - sent.seconds if desk.sent else 0.0
         call = sent.call
         if started is None:
-            self._outcomes.append(_returned(call))
+            self._outcomes.append(Outcome.taken_back(call))
             self._give_back(desk, takewhile(lambda each: desk.sent[each].follows, [*desk.sent]))
             return
         took = self._took.get(sent.function)
@@ -576,7 +576,7 @@ class StandaloneExecutor:
             sent = desk.sent.pop(number, None)
             if sent is not None:
                 desk.load = desk.load - sent.seconds if desk.sent else 0.0
-                self._outcomes.append(_returned(sent.call))
+                self._outcomes.append(Outcome.taken_back(sent.call))
 
     def _start_clock(self, desk: Desk) -> None:
         """Of the call that the worker is at now."""
@@ -666,7 +666,7 @@ class StandaloneExecutor:
                 desk, number = there[each]
                 if desk.worker.page.begun == number and desk.killed is None:
                     self._doomed.discard(each)
-                    self._kill(desk, number, _canceled())
+                    self._kill(desk, number, stopped_at_work())
 
     def _kill(self, desk: Desk, number: int, failure: Failure) -> None:
         desk.killed = (number, failure)
@@ -763,18 +763,6 @@ def _modules(work: Work) -> set[str]:
     """The modules of a submission's functions, as far as names tell."""
     refs = functions_of(work.plan)
     return {ref.name.rpartition(".")[0] for ref in refs if ref.target is None}
-
-
-def _returned(call: Call) -> Outcome:
-    return Outcome(call.work, call.job, 0.0, 0.0, returned=True)
-
-
-def _failed(call: Call, failure: Failure) -> Outcome:
-    return Outcome(call.work, call.job, time(), 0.0, failure)
-
-
-def _canceled() -> Failure:
-    return Failure(code=CANCELED_CODE, type="", message="it was stopped while it ran")
 
 
 def _timed_out(seconds: float | None) -> Failure:
