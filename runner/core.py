@@ -353,6 +353,11 @@ class Core:
         return self._shared.mode
 
     @property
+    def mask(self) -> Mask:
+        """Takes the secrets of the config out of what is shown."""
+        return self._shared.session.mask
+
+    @property
     def logs(self) -> Path:
         """The folder of what jobs print."""
         return self._shared.session.logs

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import base64
+import functools
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 from urllib.parse import quote, quote_plus
 
 import attrs
@@ -30,6 +31,7 @@ db_password = "ENV[CANARY]"
 """
 JOBS: Final = """
 import os
+import time
 
 SECRET = os.environ["CANARY"]
 
@@ -43,6 +45,14 @@ def tell(rows):
     print(repr(SECRET), SECRET.encode(), flush=True)
     os.system(f"printf '%s\\\\n' \\"$CANARY\\" >&2")
     raise ValueError(f"cannot log in with {SECRET!r} or {SECRET}")
+
+
+def tell_on(rows):
+    for _ in range(600):
+        print("it is", SECRET, flush=True)
+        time.sleep(0.1)
+        if os.path.exists("stop"):
+            return
 
 
 def tell_and_die(rows):
@@ -197,8 +207,8 @@ def test_a_run_that_fails_at_a_database(project: Project, case: str, mode: str) 
 @BOTH_MODES
 def test_a_task_that_tells_it(project: Project, mode: str) -> None:
     text = project.node("x", "sql", QUERY.format(build="build")) + task("tell", "x")
-    if mode == "development":  # there it prints where runner does, and past it
-        jobs = "\n".join(line for line in JOBS.splitlines() if "print" not in line)
+    if mode == "development":  # there another program prints where runner does, and past it
+        jobs = "\n".join(line for line in JOBS.splitlines() if "os.system" not in line)
         (project.folder / "jobs.py").write_text(jobs, encoding="utf-8")
     (project.folder / "runner.toml").write_text(text, encoding="utf-8")
 
@@ -208,8 +218,46 @@ def test_a_task_that_tells_it(project: Project, mode: str) -> None:
     assert "ValueError: cannot log in with '***' or ***" in printed
     printed += "".join(project.run(*each)[1] for each in (["logs"], ["runs", "show"], ["resume"]))
     assert project.leaks(printed) == []
-    if mode == "standalone":
-        assert "it is ******" in printed
+    assert ("it is ******" if mode == "standalone" else "it is ***\n'***' b'***'\n") in printed
+
+
+@ONE_SERVER
+def test_what_is_shown_of_a_job_that_runs(project: Project) -> None:
+    """It prints on until its text was shown."""
+    text = project.node("x", "sql", QUERY.format(build="build")) + task("tell_on", "x")
+    (project.folder / "runner.toml").write_text(text, encoding="utf-8")
+    start = functools.partial(
+        subprocess.Popen,
+        cwd=project.folder,
+        env={**os.environ, "CANARY": PASSWORD},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+    runner = (sys.executable, "-m", "runner")
+    with start([*runner, "execute", "--mode", "standalone", "--logs", "all"]) as run:
+        assert run.stdout is not None
+        shown = until(run.stdout, "it is ")
+        with start([*runner, "logs", "--follow"]) as follow:
+            assert follow.stdout is not None
+            shown += until(follow.stdout, "it is ")
+            (project.folder / "stop").touch()
+            shown += run.stdout.read() + follow.stdout.read()
+
+    assert run.returncode == 0
+    assert "it is ***\n" in shown
+    assert project.leaks(shown) == []
+
+
+def until(stream: IO[str], text: str) -> str:
+    """What comes, up to the line that says it."""
+    told = ""
+    while text not in told:
+        line = stream.readline()
+        assert line, told
+        told += line
+    return told
 
 
 @ONE_SERVER

@@ -27,7 +27,7 @@ from runner.cli.options import (
     wait_lock_option,
     workers_option,
 )
-from runner.cli.output import Streaming
+from runner.cli.output import Streaming, masked_output
 from runner.cli.progress import said, shown_progress
 from runner.cli.rendering import show_diagnostics
 from runner.cli.scenarios import Wanted, forced, plans_of, wanted
@@ -232,12 +232,15 @@ def _run(
     """Run plans, at the same time where the mode can."""
     live = not manner.pdb and manner.format == "human" and manner.logs != "all" and len(plans) == 1
     submissions: list[Submission] = []
-    streaming = Streaming(core.logs, common.color) if manner.logs == "all" else None
+    here = core.mode is Mode.DEVELOPMENT
+    streaming = Streaming(core.logs, common.color, core.mask) if manner.logs == "all" else None
     with ExitStack() as stack:
         for plan in plans:
             shown = stack.enter_context(
                 shown_progress(plan, common, live=live, named=len(plans) > 1)
             )
+            if here and not manner.pdb:
+                stack.enter_context(masked_output(core.mask))
             told = events.of(plan) if events else None
             observers: list[Observer] = [*shown.observers]
             observers += [each for each in (streaming, told) if each is not None]
@@ -250,7 +253,6 @@ def _run(
             shown.begun(submission)
             if told:
                 told.begun(submission)
-        here = core.mode is Mode.DEVELOPMENT
         with stopping.of(submissions, here=here):
             for submission in submissions:
                 submission.start()

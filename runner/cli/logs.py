@@ -17,7 +17,9 @@ from runner.cli.rendering import show_error
 from runner.cli.style import Paint, clean, painter
 from runner.cli.watching import Watch
 from runner.config.model import Mode
+from runner.config.secrets import mask_of
 from runner.errors import ExitCode, SetupError, UsageError
+from runner.masks import Mask
 from runner.store.logs import FOLDER, Slice, read, slice_of, tail, whole_lines
 from runner.store.store import JobRow, RunRow
 
@@ -43,7 +45,8 @@ def command(
         found = _find(history, run)
         if task is not None:
             history.check_task(found, task)
-        logs = Logs(history, found, common, tail, Printed(painter(sys.stdout, common.color)))
+        printed = Printed(painter(sys.stdout, common.color), mask_of(history.config))
+        logs = Logs(history, found, common, tail, printed)
         if found.mode == Mode.DEVELOPMENT.value:
             logs.note(
                 f"run {found.id} is of development mode: "
@@ -197,14 +200,17 @@ class Logs:
 
 
 class Printed:
-    """Text on stdout, without control characters, under headings.
+    """Text on stdout, without control characters and secrets, under headings.
+
+    Workers take secrets out of their logs when a job has ended; what is shown before has some yet.
 
     Attributes:
         heading: the last one.
     """
 
-    def __init__(self, paint: Paint) -> None:
+    def __init__(self, paint: Paint, mask: Mask) -> None:
         self.heading = ""
+        self._mask = mask
         self._paint = paint
         self._ends_line = True
 
@@ -218,7 +224,8 @@ class Printed:
 
     def write(self, pieces: Iterable[str]) -> None:
         for text in pieces:
-            sys.stdout.write("\n".join(map(clean, text.split("\n"))))  # most lines need no cleaning
+            lines = self._mask.text(text).split("\n")
+            sys.stdout.write("\n".join(map(clean, lines)))  # most lines need no cleaning
             self._ends_line = text.endswith("\n")
 
     def end_line(self) -> None:

@@ -1,17 +1,19 @@
-"""What jobs print, shown line by line with the task in front."""
+"""What jobs print, shown without secrets: as it comes, or by line with the task in front."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from threading import Lock
-from typing import Final
+from typing import Any, Final, TextIO, cast
 
 from runner.cli.style import Paint, clean, painter
 from runner.execution.failures import Failure
 from runner.execution.jobs import JobEnd
 from runner.execution.worker import Output
+from runner.masks import Mask
 
 _LONGEST: Final = 1 << 16  # bytes of a line that are shown as one
 
@@ -22,8 +24,9 @@ class Streaming:
     Lines are shown whole; the last one of a job may have no end.
     """
 
-    def __init__(self, logs: Path, color: str) -> None:
+    def __init__(self, logs: Path, color: str, mask: Mask) -> None:
         self._logs = logs
+        self._mask = mask
         self._paint: Paint = painter(sys.stderr, color)
         self._shown: dict[tuple[str, int], int] = {}
         self._lock = Lock()
@@ -59,6 +62,39 @@ class Streaming:
                 if not data or (not whole and not data.endswith(b"\n")):
                     break
                 start += len(data)
-                line = data.decode(errors="backslashreplace").rstrip("\n")
+                line = self._mask.text(data.decode(errors="backslashreplace").rstrip("\n"))
                 print(f"{self._paint(task, fg='cyan')} | {clean(line)}", file=sys.stderr)
         self._shown[place] = start
+
+
+@contextmanager
+def masked_output(mask: Mask) -> Iterator[None]:
+    """Take secrets out of what Python prints in the block, on stdout and stderr.
+
+    What a program that a job starts prints by itself goes past it.
+    """
+    if not mask:
+        yield
+        return
+    out, err = (cast("TextIO", _Masked(each, mask)) for each in (sys.stdout, sys.stderr))
+    with redirect_stdout(out), redirect_stderr(err):
+        yield
+
+
+class _Masked:
+    """A stream whose text is masked; all else is that of the stream itself."""
+
+    def __init__(self, stream: TextIO, mask: Mask) -> None:
+        self._stream = stream
+        self._mask = mask
+
+    def write(self, text: str) -> int:
+        self._stream.write(self._mask.text(text))
+        return len(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            self.write(line)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)

@@ -8,6 +8,7 @@ from runner.cli.output import Streaming
 from runner.execution.jobs import JobEnd
 from runner.execution.lifecycle import JobStatus
 from runner.execution.worker import Output
+from runner.masks import NO_MASK
 
 
 @pytest.fixture
@@ -24,7 +25,7 @@ def ended(start: int, end: int) -> JobEnd:
 def test_what_a_job_printed_is_shown_when_it_ends(
     log: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    Streaming(log.parent, "never").ended(ended(11, log.stat().st_size))
+    Streaming(log.parent, "never", NO_MASK).ended(ended(11, log.stat().st_size))
 
     assert capsys.readouterr() == ("", "build | one\nbuild | two \\x1b[31m\nbuild | half\n")
 
@@ -32,7 +33,7 @@ def test_what_a_job_printed_is_shown_when_it_ends(
 def test_while_it_runs_whole_lines_are_shown_once(
     log: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    streaming = Streaming(log.parent, "never")
+    streaming = Streaming(log.parent, "never", NO_MASK)
     so_far = Output("w.log", 11, 15)
     streaming.look([("build", so_far)])
     assert capsys.readouterr().err == "build | one\n"
@@ -48,6 +49,6 @@ def test_while_it_runs_whole_lines_are_shown_once(
 def test_a_job_that_printed_nothing_shows_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    Streaming(tmp_path, "never").ended(JobEnd("quiet", JobStatus.COMPLETED))
+    Streaming(tmp_path, "never", NO_MASK).ended(JobEnd("quiet", JobStatus.COMPLETED))
 
     assert capsys.readouterr() == ("", "")
