@@ -385,6 +385,12 @@ def _is_ours(options: type, key: str) -> bool:
     return any(key in attrs.fields_dict(each) for each in ours if attrs.has(each))
 
 
+def _field_names(options: type) -> tuple[str, ...]:
+    return tuple(field.name for field in attrs.fields(options))
+
+
+field_names: Final[Callable[[type], tuple[str, ...]]] = cache(_field_names)
+"""The keys of a storage type, in the order in which it declares them."""
 option_keys: Final[Callable[[type], frozenset[str]]] = cache(_option_keys)
 """The keys of a storage type."""
 required_keys: Final[Callable[[type], tuple[str, ...]]] = cache(_required_keys)
@@ -395,5 +401,5 @@ is_ours: Final[Callable[[type, str], bool]] = cache(_is_ours)
 
 def items_of(options: StorageOptions) -> Iterator[tuple[str, Any]]:
     """The keys of a data node and their values; a class of another package may have slots."""
-    for field in attrs.fields(type(options)):
-        yield field.name, getattr(options, field.name)
+    for name in field_names(type(options)):
+        yield name, getattr(options, name)

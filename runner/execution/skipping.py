@@ -34,6 +34,7 @@ from runner.plan.staleness import (
     changed_outputs,
     changed_setting,
     expired,
+    up_to_date,
 )
 from runner.store.store import NodeRow, Store, TraceRow
 
@@ -99,7 +100,7 @@ class Skipping:
         self._rested: dict[int, tuple[Basis, Fingerprint]] = {}
         self._codes: dict[str, Fingerprint] = {}
         self._settings: dict[str, Settings] = {}
-        self._of_node: dict[str, str] = {}
+        self._texts: dict[str, str] = {}
         self._edited: dict[str, bool] = {}
         self._now = now
 
@@ -132,7 +133,7 @@ class Skipping:
         if code is not None:
             self._rested[job] = (basis, code)
         before = self._traces.get(task.id)
-        if self._force & {ALL, task.id}:
+        if self._force and self._force & {ALL, task.id}:
             return FORCED
         if task.id in self._past.failed:
             return FAILED
@@ -210,12 +211,8 @@ class Skipping:
         changed = changed_inputs(task, basis, before)
         if changed is not None:
             return self._told_by_whom(changed)
-        changed = changed_outputs(task, basis, before)
-        if changed is None:
-            changed = self._expired(task, before)
-        if changed is not None:
-            return changed
-        return Verdict(skip=True, reason="up to date", detail=f"written by run {before.run}")
+        changed = changed_outputs(task, basis, before) or self._expired(task, before)
+        return changed or up_to_date(before.run)
 
     def _changed_code(self, code: Fingerprint, before: Trace) -> Verdict:
         parts = self._past.code(before.code)
@@ -238,12 +235,13 @@ class Skipping:
 
     def _marks_of(self, nodes: Sequence[str]) -> dict[str, Mark | None]:
         marks = self._marks
-        for node in nodes:
-            if node not in marks:
-                row = self._past.rows.get(self._instance.places[node].key)
-                known = None if row is None else known_mark(row)
-                marks[node] = self._instance.storages[node].mark(known)
-        return {node: marks[node] for node in nodes}
+        return {node: marks[node] if node in marks else self._look_at(node) for node in nodes}
+
+    def _look_at(self, node: str) -> Mark | None:
+        row = self._past.rows.get(self._instance.places[node].key)
+        known = None if row is None else known_mark(row)
+        self._marks[node] = mark = self._instance.storages[node].mark(known)
+        return mark
 
     def _inputs_are_as_they_were(self, task: TaskConfig) -> bool:
         """Whether what a job read is still there, so that its trace tells what it has read."""
@@ -273,9 +271,12 @@ class Skipping:
     def _expired(self, task: TaskConfig, before: Trace) -> Verdict | None:
         """Of the first output that is too old, whoever has written it last: it may be shared."""
         for node in task.outputs:
+            validity = self._plan.data_nodes[node].validity_period
+            if validity is None:
+                continue
             row = self._past.rows.get(self._instance.places[node].key)
             written = before.ended if row is None else max(before.ended, row.written)
-            verdict = expired(written, self._plan.data_nodes[node].validity_period, self._now)
+            verdict = expired(written, validity, self._now)
             if verdict is not None:
                 return verdict
         return None
@@ -292,14 +293,21 @@ class Skipping:
 
     def _digest_of(self, task: TaskConfig) -> str:
         """Tells one of `_settings_of` from another, at a fraction of its cost."""
-        text = [str(task.function), *task.inputs, "->", *task.outputs]
-        for node_id in (*task.inputs, *task.outputs):
-            of_node = self._of_node.get(node_id)
-            if of_node is None:
-                of_node = repr(_of_node(self._plan.data_nodes[node_id]))
-                self._of_node[node_id] = of_node
-            text.append(of_node)
+        nodes = (*task.inputs, *task.outputs)
+        text = (
+            function_of(task).name,
+            *task.inputs,
+            "->",
+            *task.outputs,
+            *map(self._text_of, nodes),
+        )
         return hashlib.blake2b("\0".join(text).encode(), digest_size=8).hexdigest()
+
+    def _text_of(self, node_id: str) -> str:
+        """What the config says of a data node, as text."""
+        if node_id not in self._texts:
+            self._texts[node_id] = repr(_of_node(self._plan.data_nodes[node_id]))
+        return self._texts[node_id]
 
 
 def _always_run(task: TaskConfig, key: KeyPath, why: str) -> Diagnostic:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 import attrs
@@ -61,7 +62,7 @@ class Trace:
         ended: seconds since 1970, UTC.
         code: digest of its function's fingerprint.
         settings: digest of its settings.
-        inputs: fingerprint by data node.
+        inputs: fingerprint by data node; None: nobody could tell.
         outputs: fingerprint by data node.
     """
 
@@ -69,7 +70,7 @@ class Trace:
     ended: float
     code: str
     settings: str
-    inputs: Mapping[str, str]
+    inputs: Mapping[str, str | None]
     outputs: Mapping[str, str]
 
 
@@ -81,6 +82,8 @@ FAILED: Final = Verdict(skip=False, reason="failed last time")
 
 def changed_inputs(task: TaskConfig, now: Basis, before: Trace) -> Verdict | None:
     """Of the first input whose content is another, or cannot be told."""
+    if now.inputs == before.inputs and None not in now.inputs.values():
+        return None
     for node in dict.fromkeys(task.inputs):
         fingerprint = now.inputs.get(node)
         if fingerprint is None:
@@ -102,7 +105,7 @@ def changed_outputs(task: TaskConfig, now: Basis, before: Trace) -> Verdict | No
     return None
 
 
-def expired(written: float, validity: timedelta | None, now: float) -> Verdict | None:
+def expired(written: float, validity: timedelta, now: float) -> Verdict | None:
     """Where an output was valid only for a while, and that is over.
 
     Args:
@@ -110,12 +113,18 @@ def expired(written: float, validity: timedelta | None, now: float) -> Verdict |
         validity: how long it is valid from then on, the last moment included.
         now: likewise.
     """
-    if validity is None or now <= written + validity.total_seconds():
+    if now <= written + validity.total_seconds():
         return None
     since = datetime.fromtimestamp(written + validity.total_seconds()).astimezone()
     return Verdict(
         skip=False, reason="validity period over since", detail=f"{since:%Y-%m-%d %H:%M}"
     )
+
+
+@lru_cache
+def up_to_date(run: str) -> Verdict:
+    """What a job that needs not run says of the run that it last completed in."""
+    return Verdict(skip=True, reason="up to date", detail=f"written by run {run}")
 
 
 def changed_setting(now: Settings, before: Settings) -> Verdict:

@@ -55,6 +55,14 @@ def test_inputs(inputs: dict[str, str | None], told: str | None) -> None:
     assert verdict is None or not verdict.skip
 
 
+def test_an_input_that_never_had_a_mark_is_not_as_it_was() -> None:
+    before = attrs.evolve(BEFORE, inputs={"a": None, "b": "2"})
+
+    verdict = changed_inputs(TASK, basis({"a": None}), before)
+
+    assert str(verdict) == "no fingerprint: a"
+
+
 @pytest.mark.parametrize(
     ("outputs", "told"),
     [
@@ -80,13 +88,12 @@ def test_an_output_that_never_had_a_mark_is_not_missing() -> None:
 @pytest.mark.parametrize(
     ("validity", "now", "is_over"),
     [
-        pytest.param(None, 1e12, False, id="for-ever"),
         pytest.param(timedelta(seconds=5), 1005.0, False, id="the-last-moment"),
         pytest.param(timedelta(seconds=5), 1005.1, True, id="over"),
         pytest.param(timedelta(seconds=5), 0.0, False, id="the-clock-was-set-back"),
     ],
 )
-def test_validity(validity: timedelta | None, now: float, is_over: bool) -> None:
+def test_validity(validity: timedelta, now: float, is_over: bool) -> None:
     verdict = expired(BEFORE.ended, validity, now)
 
     assert (verdict is not None) == is_over
