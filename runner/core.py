@@ -136,7 +136,7 @@ def forecast(
         warnings = tuple(skipping.without_fingerprint())
         verdicts = tuple(skipping.verdicts())
         return Forecast(verdicts, warnings=warnings, cycle=instance.cycle)
-    with Store.open(folder) as store:
+    with Store.open_to_read(folder) as store:
         created = _created(plan, store.created(plan.name), clock)
         instance = _instance(config, plan, created, {})
         past = past_of(store, plan.name, store.data_nodes())
@@ -281,16 +281,22 @@ class _Shared:
     def store(self) -> Store:
         """The store, opened when it is first needed."""
         if self._store is None:
-            durable = self.config.core.durability is Durability.POWER
-            self._store = Store.open(storage_folder(self.config), durable=durable)
+            self._store = Store.open(storage_folder(self.config), durable=self._is_durable)
         return self._store
 
     @property
     def past(self) -> Store | None:
         """The store, if there is one: to look back makes none."""
-        if self._store is None and not is_there(storage_folder(self.config)):
-            return None
-        return self.store
+        if self._store is None:
+            folder = storage_folder(self.config)
+            if not is_there(folder):
+                return None
+            self._store = Store.open_to_read(folder, durable=self._is_durable)
+        return self._store
+
+    @property
+    def _is_durable(self) -> bool:
+        return self.config.core.durability is Durability.POWER
 
     def close(self) -> None:
         for submission in list(self.submissions):

@@ -168,7 +168,7 @@ def opened(folder: Path, *, durable: bool) -> sqlite3.Connection:
     return connection
 
 
-def opened_to_read(folder: Path) -> sqlite3.Connection:
+def opened_to_read(folder: Path, *, durable: bool) -> sqlite3.Connection:
     """Open the database of a storage folder, of which we may be allowed no more than to read it.
 
     Raises:
@@ -176,7 +176,7 @@ def opened_to_read(folder: Path) -> sqlite3.Connection:
     """
     path = folder / FILE_NAME
     if not path.is_file() or (_may_write(path) and _may_write(folder)):
-        return opened(folder, durable=False)
+        return opened(folder, durable=durable)
     log = path.with_name(f"{FILE_NAME}-wal")
     # Without a log of what is not in the file yet, nobody writes; with one, SQLite wants to share
     # it, and says so where it cannot.
@@ -432,6 +432,8 @@ def _ailing(path: Path, error: sqlite3.Error) -> SetupError:
         case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
             return damaged(path, str(error))
         case sqlite3.SQLITE_READONLY:
+            return _unusable(path, "it can only be read", _PLACE)
+        case sqlite3.SQLITE_CANTOPEN if path.exists() and not _may_write(path.parent):
             return _unusable(path, "it can only be read", _PLACE)
         case sqlite3.SQLITE_FULL:
             return _full(path)

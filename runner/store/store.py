@@ -336,7 +336,7 @@ class Store:
         return cls(opened(folder, durable=durable), folder / FILE_NAME)
 
     @classmethod
-    def open_to_read(cls, folder: Path) -> Store:
+    def open_to_read(cls, folder: Path, *, durable: bool = False) -> Store:
         """Open the store of a storage folder that may be another's.
 
         Where it may be written it is as `open` leaves it; else what writes raises RUN508.
@@ -344,7 +344,7 @@ class Store:
         Raises:
             SetupError: as `open`.
         """
-        return cls(opened_to_read(folder), folder / FILE_NAME)
+        return cls(opened_to_read(folder, durable=durable), folder / FILE_NAME)
 
     @property
     def folder(self) -> Path:

@@ -7,6 +7,7 @@ import json
 import os
 import pickle
 import re
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -103,6 +104,21 @@ def stdin(data: bytes, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     with monkeypatch.context() as patched:
         patched.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
         yield
+
+
+@pytest.fixture
+def read_only(ran: Path) -> Iterator[Path]:
+    """The folder after a run, where nobody may write."""
+    bind = ["mount", "--bind", str(ran), str(ran)]
+    if sys.platform != "linux" or subprocess.run(bind, check=False, capture_output=True).returncode:
+        pytest.skip("only root mounts folders")
+    try:
+        subprocess.run(["mount", "-o", "remount,bind,ro", str(ran)], check=True)
+        os.chdir(ran)  # else it is that below the mount
+        yield ran
+    finally:
+        os.chdir("/")
+        subprocess.run(["umount", "--lazy", str(ran)], check=True)
 
 
 def test_before_the_first_run(cli: Any, folder: Path) -> None:
@@ -776,3 +792,24 @@ def test_a_data_node_as_json(cli: Any, ran: Path) -> None:
         "readers": ["sum"],
         "more": False,
     }
+
+
+def test_what_may_only_be_read_can_be_looked_at(cli: Any, read_only: Path) -> None:
+    assert cli("data").code == 0
+    assert json.loads(cli("data", "read", "total").out) == 12
+    assert cli("data", "show", "total").code == 0
+    assert cli("plan", "--detailed-exitcode").code == 6
+    assert cli("runs").code == 0
+
+
+@pytest.mark.parametrize(
+    "command", [("execute",), ("data", "reset", "total")], ids=lambda each: each[0]
+)
+def test_what_may_only_be_read_is_left_alone(
+    cli: Any, read_only: Path, command: tuple[str, ...]
+) -> None:
+    ended = cli(*command)
+
+    assert (ended.code, ended.out) == (4, "")
+    assert "error[RUN508]: storage folder" in ended.err
+    assert "only be read" in ended.err or "Read-only file system" in ended.err
