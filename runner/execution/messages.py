@@ -40,7 +40,7 @@ from runner.execution.values import Encoded
 SESSION, LEARN, ENTER, FIRST, CALLS, LEAVE, FORGET, ANSWER = range(8)
 ENTERED, FIRST_DONE, DID, RETIRE, MAY = range(8, 13)
 
-HERE: Final[Encoded] = ("", ())
+HERE: Final[Encoded] = ((), ())
 """Stands for the value of an input that a call before it in the same message makes."""
 
 _LENGTH: Final = Struct("<I")

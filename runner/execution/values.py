@@ -4,11 +4,13 @@ Such a file is in the memory that `/dev/shm` is, where there is plenty of it, el
 
 What is encoded is plain data, which marshal carries and which is passed on without being looked
 into. A file holds the pickle and then each buffer that was left out of it, as arrays, tables and
-the like have them: written from where they are, and read without copying where they are large.
+the like have them: written from where they are, and read without copying where they are large. A
+buffer that is what the file of another value holds is not written again: that file gets another
+name, which is this value's, so that a table with a new column costs no more than the column.
 """
 
 # Text and descriptors instead of Path: with most values, they are what takes the time.
-# ruff: noqa: PTH103, PTH106, PTH108, PTH118, PTH123
+# ruff: noqa: PTH103, PTH106, PTH108, PTH116, PTH118, PTH120, PTH123
 
 from __future__ import annotations
 
@@ -20,25 +22,32 @@ import pickle
 import re
 import sys
 import threading
-from collections.abc import Callable, Iterator, MutableMapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, MutableMapping, Sequence
 from types import ModuleType
 from typing import Any, Final, TypeAlias
 
 import attrs
 
 from runner.data.files import _host
+from runner.execution.mappings import Extent, mapped, origin
 from runner.processes import started
 
 INLINE: Final = 32 * 1024
 """Bytes up to which a value travels inside a message."""
 
-Encoded: TypeAlias = bool | int | float | str | bytes | tuple[str, tuple[int, ...]] | None
-"""A value as it is, its pickle, or the path of a file and the sizes of its parts."""
+Part: TypeAlias = tuple[int, int, int]
+"""Of a value in files: in which of them it is, where it begins there, and its size."""
+InFiles: TypeAlias = tuple[tuple[str, ...], tuple[Part, ...]]
+"""The paths of the files, which no other value has; then the parts, the pickle and its buffers."""
+Encoded: TypeAlias = bool | int | float | str | bytes | InFiles | None
+"""A value as it is, its pickle, or where both are that and its buffers."""
 
 _PROTOCOL: Final = 5
 _AS_THEY_ARE: Final = frozenset({type(None), bool, float})
 _SMALL: Final = 4 * 1024  # a buffer below is copied faster than it is taken care of
 _MAPPED: Final = 1024 * 1024  # a file below is read faster than its pages are mapped one by one
+_SHARED: Final = 512 * 1024  # a buffer below is written faster than it is looked for in files
 _ALIGNMENT: Final = 64
 _PARTS_AT_ONCE: Final = 1024  # IOV_MAX of Linux and macOS
 _BYTES_AT_ONCE: Final = 1 << 30  # macOS refuses what is over 2 GiB
@@ -132,22 +141,6 @@ def serialise(value: Any) -> tuple[bytes, list[memoryview]]:
     return _serialise_by_value(value) if _names_main(stream) else (stream, buffers)
 
 
-def file_of(encoded: Encoded) -> str | None:
-    return encoded[0] if isinstance(encoded, tuple) else None
-
-
-def size_of(encoded: Encoded) -> int:
-    """About how many bytes it takes, the file included."""
-    match encoded:
-        case (_, sizes):
-            return sum(sizes)
-        case str() | bytes():
-            return len(encoded)
-        case int():
-            return 8 + encoded.bit_length() // 8
-    return 8
-
-
 @attrs.define(eq=False)
 class EncodedMemory(MutableMapping[str, Any]):
     """The values of in_memory data nodes by key, kept as they are encoded.
@@ -179,7 +172,7 @@ class EncodedMemory(MutableMapping[str, Any]):
     def __delitem__(self, key: str) -> None:
         with self._lock:
             encoded = self._values.pop(key)
-        _remove_file(encoded)
+        _remove(encoded)
 
     def __contains__(self, key: object) -> bool:
         return key in self._values
@@ -204,20 +197,20 @@ class EncodedMemory(MutableMapping[str, Any]):
             old = values.get(key)
             values[key] = encoded
         if old is not encoded:
-            _remove_file(old)
+            _remove(old)
 
     def discard(self, key: str) -> None:
         """Forget a key, where it is there, without a look at its value."""
         with self._lock:
             encoded = self._values.pop(key, None)
-        _remove_file(encoded)
+        _remove(encoded)
 
     def clear(self) -> None:
         with self._lock:
             values = [*self._values.values()]
             self._values.clear()
         for encoded in values:
-            _remove_file(encoded)
+            _remove(encoded)
 
     def close(self) -> None:
         """Forget everything; remove its files, and the folders unless others have some there."""
@@ -308,12 +301,78 @@ def _serialise_by_value(value: Any) -> tuple[bytes, list[memoryview]]:
     return cloudpickle.dumps(value, _PROTOCOL, buffer_callback=_sorter(buffers)), buffers
 
 
-def _write(parts: Sequence[memoryview], folders: Folders) -> tuple[str, tuple[int, ...]]:
-    sizes = tuple([part.nbytes for part in parts])
-    if folders.memory is not None and _is_roomy(folders.memory, sum(sizes)):
+def _write(parts: Sequence[memoryview], folders: Folders) -> InFiles:
+    """Put the parts of a value into files: into a new one what no file has yet."""
+    found = _found(parts)
+    links = _linked(found.values())
+    kept = {index: each for index, each in found.items() if each.path in links}
+    new = [part for index, part in enumerate(parts) if index not in kept]
+    try:
+        file = _write_new(new, folders)
+    except BaseException:
+        _remove_files(links.values())
+        raise
+    numbers = {path: number for number, path in enumerate(links, start=1)}
+    starts = itertools.accumulate(map(_aligned, new), initial=0)
+    places = tuple(
+        (numbers[kept[index].path], kept[index].start, part.nbytes)
+        if index in kept
+        else (0, next(starts), part.nbytes)
+        for index, part in enumerate(parts)
+    )
+    return (file, *links.values()), places
+
+
+def _found(parts: Sequence[memoryview]) -> dict[int, Extent]:
+    """Of the parts that files have, by index: where.
+
+    Bytes of two parts are told of one: what a reader gets of the parts has no bytes in common.
+    """
+    found = {
+        index: extent
+        for index, part in enumerate(parts)
+        if part.nbytes >= _SHARED and (extent := origin(part)) is not None
+    }
+    path, end = "", 0
+    for index, extent in sorted(found.items(), key=lambda each: each[1]):
+        if extent.path == path and extent.start < end:
+            del found[index]
+        else:
+            path, end = extent.path, extent.start + extent.size
+    return found
+
+
+def _linked(found: Collection[Extent]) -> dict[str, str]:
+    """New names of the files that have parts of a value, by their present ones.
+
+    Only of files of which the value has half at least: it keeps all of them.
+    """
+    used: Counter[str] = Counter()
+    for each in found:
+        used[each.path] += each.size
+    wanted = {each.path: each for each in found if used[each.path] * 2 >= each.total}
+    return {path: link for path, each in wanted.items() if (link := _link(each)) is not None}
+
+
+def _link(extent: Extent) -> str | None:
+    """Another name of a file; None where it is gone, or cannot have one."""
+    path = _name_in(os.path.dirname(extent.path))
+    try:
+        os.link(extent.path, path)
+    except OSError:
+        return None
+    if os.stat(path).st_ino == extent.inode:
+        return path
+    os.unlink(path)  # that of another process, which has the number of one that is dead
+    return None
+
+
+def _write_new(parts: Sequence[memoryview], folders: Folders) -> str:
+    size = sum(part.nbytes for part in parts)
+    if folders.memory is not None and _is_roomy(folders.memory, size):
         with contextlib.suppress(OSError):  # others may have filled it since
-            return _write_file(parts, folders.memory), sizes
-    return _write_file(parts, folders.disk), sizes
+            return _write_file(parts, folders.memory)
+    return _write_file(parts, folders.disk)
 
 
 def _is_roomy(folder: str, size: int) -> bool:
@@ -351,13 +410,22 @@ def _write_file(parts: Sequence[memoryview], folder: str) -> str:
 
 def _create(folder: str) -> tuple[str, int]:
     while True:
-        path = f"{folder}{os.sep}{os.getpid()}-{next(_numbers)}"
+        path = _name_in(folder)
         try:
             return path, os.open(path, _NEW, 0o600)
         except FileNotFoundError:
             os.makedirs(folder, 0o700, exist_ok=True)
         except FileExistsError:
             continue  # left by an earlier process of our number
+
+
+def _name_in(folder: str) -> str:
+    return f"{folder}{os.sep}{os.getpid()}-{next(_numbers)}"
+
+
+def _aligned(part: memoryview) -> int:
+    """Bytes from where a part begins to where the next one does."""
+    return part.nbytes + -part.nbytes % _ALIGNMENT
 
 
 def _padded(parts: Sequence[memoryview]) -> Iterator[memoryview]:
@@ -395,10 +463,12 @@ def _go_on(parts: list[memoryview], start: int, written: int) -> int:
     return start
 
 
-def _read(path: str, sizes: Sequence[int]) -> Any:
-    ends = [*itertools.accumulate(sizes, lambda end, size: end + -end % _ALIGNMENT + size)]
-    content = memoryview(_content(path, ends[-1]))
-    stream, *buffers = [content[end - size : end] for end, size in zip(ends, sizes, strict=True)]
+def _read(files: Sequence[str], parts: Sequence[Part]) -> Any:
+    ends = [0] * len(files)
+    for file, start, size in parts:
+        ends[file] = max(ends[file], start + size)
+    contents = [memoryview(_content(path, end)) for path, end in zip(files, ends, strict=True)]
+    stream, *buffers = [contents[file][start : start + size] for file, start, size in parts]
     return pickle.loads(stream, buffers=buffers)
 
 
@@ -406,15 +476,9 @@ def _content(path: str, size: int) -> bytearray | mmap.mmap:
     """A file in memory of our own, which can be written without changing the file."""
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
     try:
-        return _mapped(descriptor, size) if size >= _MAPPED else _loaded(descriptor, size)
+        return mapped(path, descriptor, size) if size >= _MAPPED else _loaded(descriptor, size)
     finally:
         os.close(descriptor)
-
-
-def _mapped(descriptor: int, size: int) -> mmap.mmap:
-    if sys.version_info >= (3, 13):
-        return mmap.mmap(descriptor, size, access=mmap.ACCESS_COPY, trackfd=False)
-    return mmap.mmap(descriptor, size, access=mmap.ACCESS_COPY)
 
 
 def _loaded(descriptor: int, size: int) -> bytearray:
@@ -428,10 +492,16 @@ def _loaded(descriptor: int, size: int) -> bytearray:
     return content
 
 
-def _remove_file(encoded: Encoded) -> None:
+def _remove(encoded: Encoded) -> None:
+    """Remove the files of a value, where it has any."""
     if type(encoded) is tuple:
+        _remove_files(encoded[0])
+
+
+def _remove_files(paths: Iterable[str]) -> None:
+    for path in paths:
         with contextlib.suppress(OSError):
-            os.unlink(encoded[0])
+            os.unlink(path)
 
 
 def _lives(pid: int, start: str) -> bool:
