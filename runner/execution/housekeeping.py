@@ -11,18 +11,33 @@ from contextlib import suppress
 from typing import Any, Final
 
 _LIMITS: Final = sorted({getattr(resource, n) for n in dir(resource) if n.startswith("RLIMIT_")})
-_TOLD: Final = frozenset({"os.chdir", "os.putenv", "os.unsetenv"})
+_SURROUNDINGS: Final = frozenset({"os.chdir", "os.putenv", "os.unsetenv"})
+"""What the interpreter tells of that changes the folder or the environment."""
+_REMAINS: Final = frozenset(
+    {
+        "os.fork",
+        "os.forkpty",
+        "os.posix_spawn",
+        "os.system",
+        "resource.prlimit",
+        "resource.setrlimit",
+        "subprocess.Popen",
+    }
+)
+"""What it tells of after which something may be left that cannot be put back."""
 
 
 class Housekeeping:
     """Keeps a worker's process as it was: folder, environment, streams, signals, umask, `sys.path`.
 
-    What the interpreter tells of is put back after each job. The rest takes a few system calls to
-    find, so it is looked for after jobs that are long beside that, and after each batch of others.
+    What the interpreter tells of, and what is found at once, is put back after each job. The rest
+    takes many system calls to find, so it is looked for after jobs that are long beside that or may
+    have left something, and after each batch of others.
     """
 
     def __init__(self) -> None:
         self._is_changed = False
+        self._may_remain = False
         self.remember()
         sys.addaudithook(self._heard)
 
@@ -39,7 +54,7 @@ class Housekeeping:
         self._handlers = {number: signal.getsignal(number) for number in _signals()}
         self._limits = _limits()
         self._threads = set(threading.enumerate())
-        self._is_changed = False
+        self._is_changed = self._may_remain = False
 
     def tidy(self, *, thoroughly: bool) -> bool:
         """Put back what a job has changed; False: it cannot be, the process must not go on."""
@@ -49,13 +64,17 @@ class Housekeeping:
             sys.stdout, sys.stderr = out, err = self._streams
             if out.closed or err.closed:
                 return False
+            self._put_back_settings()
+            thoroughly, self._may_remain = thoroughly or self._may_remain, False
             return not thoroughly or self._put_back_the_rest()
         except OSError:
             return False
 
     def _heard(self, event: str, _arguments: tuple[Any, ...]) -> None:
-        if event in _TOLD:
+        if event in _SURROUNDINGS:
             self._is_changed = True
+        elif event in _REMAINS:
+            self._may_remain = True
 
     def _put_back_surroundings(self) -> None:
         if dict(os.environ) != self._environ:
@@ -64,13 +83,15 @@ class Housekeeping:
         os.chdir(self._folder)
         self._is_changed = False
 
-    def _put_back_the_rest(self) -> bool:
+    def _put_back_settings(self) -> None:
         if sys.path != self._path:
             sys.path[:] = self._path
         if sys.getrecursionlimit() != self._recursion_limit:
             sys.setrecursionlimit(self._recursion_limit)
         if _umask() != self._umask:
             os.umask(self._umask)
+
+    def _put_back_the_rest(self) -> bool:
         signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
         for number, handler in self._handlers.items():
             if signal.getsignal(number) is not handler:

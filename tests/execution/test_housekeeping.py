@@ -70,6 +70,10 @@ def test_it_is_put_back(tmp_path: Path, change: str) -> None:
         pytest.param("os.chdir('/')", id="folder"),
         pytest.param("os.environ['ODD'] = '1'", id="variable"),
         pytest.param("sys.stdout = None", id="stdout"),
+        pytest.param("sys.path.append('/x')", id="path"),
+        pytest.param("sys.path = ['/x']", id="another-path"),
+        pytest.param("sys.setrecursionlimit(5000)", id="recursion-limit"),
+        pytest.param("os.umask(0o7)", id="umask"),
     ],
 )
 def test_some_of_it_is_put_back_at_once(tmp_path: Path, change: str) -> None:
@@ -89,6 +93,19 @@ def test_some_of_it_is_put_back_at_once(tmp_path: Path, change: str) -> None:
 )
 def test_it_cannot_be_put_back(tmp_path: Path, change: str) -> None:
     assert tidied(tmp_path, change).split()[1] == "False"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param("resource.setrlimit(resource.RLIMIT_NOFILE, (60, 60))", id="limit"),
+        pytest.param("p = subprocess.Popen(['sleep', '9'], **NOWHERE)", id="child"),
+    ],
+)
+def test_some_of_it_cannot_be_put_back_and_that_is_seen_at_once(
+    tmp_path: Path, change: str
+) -> None:
+    assert tidied(tmp_path, change, thoroughly=False).split()[1] == "False"
 
 
 @pytest.mark.parametrize(

@@ -90,6 +90,12 @@ def umask_of(_):
     return old
 
 
+def looks_and_changes():
+    found = (os.getcwd(), dict(os.environ), sys.path[:], sys.getrecursionlimit(), umask_of(None))
+    folder(); environment(); path(); limit(); umask()
+    return found
+
+
 def folder(): os.chdir("/")
 def environment(): os.environ.update(ODD="1"); os.environ.pop("PATH"); os.putenv("B", "2")
 def path(): sys.path[:] = ["/nowhere"]
@@ -162,6 +168,19 @@ def test_what_a_job_changes_in_its_process_the_next_one_does_not_see(
     assert mask == 0o022
     (printed,) = [job for job in submission.jobs if job.task == "print"]
     assert application.printed(printed) == "said\n"
+
+
+def test_short_jobs_that_travel_together_do_not_see_what_each_other_changes(
+    application: Any, task: Any
+) -> None:
+    application.module(JOBS)
+    text = "".join(task(f"job_{number}", "jobs.looks_and_changes") for number in range(100))
+
+    with runner.Core(application.config(text, workers=1)) as core:
+        core.create_scenario("default").submit(wait=True, timeout=PATIENCE)
+        found = [repr(values(core)[f"job_{number}_0"].read()) for number in range(100)]
+
+    assert len(set(found)) == 1
 
 
 @pytest.mark.parametrize(
