@@ -29,6 +29,11 @@ class Mask:
     def __bool__(self) -> bool:
         return bool(self.secrets)
 
+    @property
+    def reach(self) -> int:
+        """Bytes that a secret takes in a file at most."""
+        return 4 * len(self._forms[0]) if self.secrets else 0
+
     def text(self, text: str) -> str:
         """The text with stars for secrets."""
         return self._pattern.sub(STARS, text) if self.secrets else text
@@ -38,6 +43,8 @@ class Mask:
 
         What cannot be opened, or is not there any more, is left alone.
         """
+        if not self.secrets:
+            return
         try:
             with open(file, "r+b", buffering=0) as opened:  # noqa: PTH123 - a path is text here
                 while start < end:
@@ -47,7 +54,7 @@ class Mask:
                         opened.seek(start + found.start())
                         opened.write(b"*" * len(found[0]))
                     is_last = len(data) < _BLOCK
-                    start += len(data) - (0 if is_last else 4 * len(self._forms[0]))
+                    start += len(data) - (0 if is_last else self.reach)
                     if is_last:
                         return
         except OSError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import nullcontext, suppress
@@ -22,6 +23,7 @@ from runner.errors import ExitCode, SetupError, UsageError
 from runner.masks import Mask
 from runner.store.logs import FOLDER, Slice, read, slice_of, tail, whole_lines
 from runner.store.store import JobRow, RunRow
+from runner.store.trimming import where_now
 
 
 @click.command(name="logs", context_settings={"help_option_names": ["-h", "--help"]})
@@ -129,15 +131,19 @@ class Logs:
         """The same, and then what the workers of the run print until it has ended."""
         session = self.run.session or ""
         with self._watch() as watch:
-            shown = self.history.store.logged(session)
+            begun = self.history.store.logged(session)
+            shown = dict(begun)
             jobs = self.history.store.jobs(self.run.id)
-            code = self._show_jobs([job for job in jobs if _is_within(job, shown)])
+            code = self._show_jobs([job for job in jobs if _is_within(job, begun)])
             over = None
             while over is None:
                 over = self._fate()
                 for worker, file in _workers(self.history.folder / FOLDER, session):
-                    start = shown.get(file.name, 0)
-                    shown[file.name] = self._show_new(worker, file, start, all_=over is not None)
+                    first = begun.get(file.name, 0)
+                    start = shown.get(file.name, first)
+                    new = _new(file, start, first, all_=over is not None)
+                    shown[file.name] = new.end
+                    self._show_new(worker, new)
                 self.printed.flush()
                 if over is None:
                     watch.wait()
@@ -180,18 +186,11 @@ class Logs:
             self.note(f"`{job.task}` printed nothing")
         return ExitCode.DONE
 
-    def _show_new(self, worker: int, file: Path, start: int, *, all_: bool) -> int:
-        """The lines that a worker has completed; at the end also one that it has not."""
-        try:
-            part = Slice(file, start, file.stat().st_size)
-        except FileNotFoundError:  # it was empty, and its worker has ended
-            return start
-        part = part if all_ else whole_lines(part)
-        if part.start >= part.end:
-            return start
-        self.printed.head(f"== worker process {worker}")
-        self.printed.write(read(part))
-        return part.end
+    def _show_new(self, worker: int, part: Slice) -> None:
+        if part.start < part.end:
+            self.printed.head(f"== worker process {worker}")
+            with suppress(SetupError):  # it is trimmed: the next look finds where to go on
+                self.printed.write(read(part))
 
     def _show(self, part: Slice) -> None:
         if self.common.verbose:
@@ -246,6 +245,17 @@ def _workers(folder: Path, session: str) -> Iterator[tuple[int, Path]]:
         if number.isdecimal():
             found.append((int(number), file))
     return iter(sorted(found))
+
+
+def _new(file: Path, start: int, begun: int, *, all_: bool) -> Slice:
+    """The lines that a worker has completed since; at the end also one that it has not."""
+    try:
+        with file.open("rb") as log:
+            start = where_now(log, start, begun)
+            part = Slice(file, start, max(start, log.seek(0, os.SEEK_END)))
+        return part if all_ else whole_lines(part)
+    except (FileNotFoundError, SetupError):  # it was empty, and its worker has ended
+        return Slice(file, start, start)
 
 
 def _is_within(job: JobRow, shown: Mapping[str, int]) -> bool:

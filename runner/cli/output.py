@@ -14,6 +14,7 @@ from runner.execution.failures import Failure
 from runner.execution.jobs import JobEnd
 from runner.execution.worker import Output
 from runner.masks import Mask
+from runner.store.trimming import where_now
 
 _LONGEST: Final = 1 << 16  # bytes of a line that are shown as one
 
@@ -56,6 +57,7 @@ class Streaming:
         place = (output.file, output.start)
         start = self._shown.get(place, output.start)
         with (self._logs / output.file).open("rb") as file:
+            start = where_now(file, start, output.start)
             file.seek(start)
             while start < output.end:
                 data = file.readline(min(output.end - start, _LONGEST))

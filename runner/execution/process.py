@@ -31,6 +31,7 @@ from runner.execution.page import Page
 from runner.execution.values import Encoded, Folders, decode, encode, serialise
 from runner.execution.worker import Call, Outcome, Step, run_job
 from runner.masks import NO_MASK, Mask
+from runner.store.trimming import MOST_PRINTED, trim
 
 LOST: Final = 79
 """The exit code of a worker whose descriptors a job has closed."""
@@ -152,6 +153,7 @@ class Worker:
         self._log = 1
         self._log_file = ""
         self._printed = 0
+        self._most = MOST_PRINTED
         self._mask = NO_MASK
         self._housekeeping: Housekeeping | None = None
 
@@ -222,9 +224,11 @@ class Worker:
         log: str,
         disk: str,
         memory: str | None,
+        most: int,
         secrets: Sequence[str],
     ) -> None:
         self._log_file = log
+        self._most = most
         self._mask = Mask(tuple(secrets))
         sys.path.insert(0, application_path)
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
@@ -422,11 +426,13 @@ class Worker:
             os._exit(LOST)
 
     def _take_printed(self) -> tuple[int, int]:
-        """Where in the log is what was printed since the last time; secrets are out of it."""
+        """Where in the log is what was printed since the last time; it is trimmed."""
         self._flush_streams()
         start, end = self._printed, self._end_of_log()
-        if end > start and self._mask:
-            self._mask.conceal(self._log_file, start, end)
+        if end > start:
+            whole, end = end, trim(self._log_file, start, end, self._most, self._mask)
+            if end < whole:  # the next write goes there anyway, but the offset only with it
+                os.lseek(self._log, end, os.SEEK_SET)
         self._printed = end
         return start, end
 

@@ -22,6 +22,7 @@ from runner.execution.values import (
     remove_values,
 )
 from runner.masks import NO_MASK, Mask
+from runner.store.trimming import MOST_PRINTED, trim
 
 _MEMORY: Final = Path("/dev/shm")
 _MOST_READ: Final = 4096
@@ -38,6 +39,7 @@ class Session:
         logs: the folder of what workers print.
         values: the folders of large values that workers pass on.
         mask: takes the config's secrets out of what is printed and told.
+        most_printed: bytes that are kept of what a job prints.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Session:
     logs: Path
     values: Folders
     mask: Mask = attrs.field(default=NO_MASK, repr=False)
+    most_printed: int = MOST_PRINTED
 
     def log_of(self, worker: int) -> str:
         """The file, below `logs`, of what a worker prints."""
@@ -57,10 +60,10 @@ class Session:
         except OSError:
             return 0
 
-    def conceal(self, log: str, start: int, end: int) -> None:
-        """Take secrets out of a part of a log, whose worker does so no more."""
-        if self.mask:
-            self.mask.conceal(str(self.logs / log), start, end)
+    def trim(self, log: str, start: int) -> int:
+        """Trim the rest of a log, whose worker does so no more; where it ends now."""
+        end = self.size_of(log)
+        return trim(str(self.logs / log), start, end, self.most_printed, self.mask)
 
     def end_of(self, log: str) -> str:
         """The last of what is in a log; nothing where it is not there."""

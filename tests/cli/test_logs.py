@@ -13,7 +13,9 @@ from typing import IO, Any, Final
 import attrs
 import pytest
 
+from runner.masks import NO_MASK
 from runner.store.store import JobRow, Store
+from runner.store.trimming import trim
 
 CONFIG: Final = """\
 [JOB]
@@ -363,6 +365,19 @@ def test_follow_shows_what_comes(run: Run) -> None:
 
     ended = f"run {run.id} has ended: COMPLETED\n"
     assert following.rest() == (0, "== worker process 1\nlast\n", ended)
+
+
+def test_follow_goes_on_where_a_log_was_trimmed(run: Run) -> None:
+    log, start, end = run.printed("".join(f"line {number}\n" for number in range(20_000)))
+    following = Following(run.id)
+    assert following.lines(20_001).endswith("\nline 19999\n")
+
+    _, _, end = run.printed("before\n")
+    trim(str(run.folder / "logs" / log), start, end, 1 << 16, NO_MASK)
+    run.printed("after\n")
+    run.store.end_run(run.id, "COMPLETED", 1.0)
+
+    assert following.rest() == (0, "before\nafter\n", f"run {run.id} has ended: COMPLETED\n")
 
 
 def test_follow_leaves_out_what_other_runs_printed(run: Run) -> None:

@@ -59,12 +59,13 @@ from runner.execution.values import EncodedMemory
 from runner.execution.worker import Call, Outcome
 from runner.plan.compiler import compile_plan, find_scenario
 from runner.plan.model import ExecutionPlan
+from runner.store.logs import read_slice
 
 _PAUSE: Final = 1.0  # seconds after which what was not taken is told again
 TOGETHER: Final = 0.005
 """Seconds for which the outcomes of short jobs are kept back, so that several are told together."""
 _MOST_PRINTED: Final = 64 * 1024
-"""Bytes of what a job printed that are told, from its beginning and its end."""
+"""Bytes of what a job printed that are kept here, and told."""
 
 
 @attrs.define(eq=False)
@@ -202,7 +203,7 @@ class Driver:
     def __init__(self, config: Config) -> None:
         self.config = config
         self.meaning = Meaning(config)
-        self.session = session_of(config)
+        self.session = attrs.evolve(session_of(config), most_printed=_MOST_PRINTED)
         self._running: dict[tuple[int, int], Order] = {}
         self._waiting: deque[Order] = deque()
         self._prepared: dict[tuple[str, str, str, bool], Prepared] = {}
@@ -776,18 +777,5 @@ def _printed(logs: Path, outcome: Outcome) -> str:
     output = outcome.output
     if output is None:
         return ""
-    size = output.end - output.start
-    try:
-        with (logs / output.file).open("rb") as file:
-            file.seek(output.start)
-            if size <= _MOST_PRINTED:
-                return file.read(size).decode(errors="backslashreplace")
-            head = file.read(_MOST_PRINTED // 2)
-            file.seek(output.end - _MOST_PRINTED // 2)
-            tail = file.read(_MOST_PRINTED // 2)
-    except OSError:
-        return ""
-    left_out = f"\n... {size - _MOST_PRINTED:,} bytes are left out\n"
-    return (
-        head.decode(errors="backslashreplace") + left_out + tail.decode(errors="backslashreplace")
-    )
+    data = read_slice(logs, output.file, output.start, output.end)
+    return data.decode(errors="backslashreplace")

@@ -391,6 +391,7 @@ class StandaloneExecutor:
                     str(session.logs / log),
                     session.values.disk,
                     session.values.memory,
+                    session.most_printed,
                     session.mask.secrets,
                 )
                 self._workers.send(worker, request)
@@ -710,7 +711,7 @@ class StandaloneExecutor:
         """The last of what a worker has printed that ran no job."""
         if self._session is None:
             return ""
-        self._session.conceal(desk.log, desk.printed, self._session.size_of(desk.log))
+        self._session.trim(desk.log, desk.printed)
         return self._session.end_of(desk.log)
 
     def _blame(self, desk: Desk, number: int, lost: Lost) -> None:
@@ -719,10 +720,8 @@ class StandaloneExecutor:
         sent = desk.sent.pop(number)
         self._drop_followers(desk)
         failure = desk.killed[1] if desk.killed and desk.killed[0] == number else _lost(lost)
-        end = self._session.size_of(desk.log) if self._session else 0
+        end = self._session.trim(desk.log, desk.printed) if self._session else 0
         output = Output(desk.log, desk.printed, end) if end > desk.printed else None
-        if self._session and output:
-            self._session.conceal(output.file, output.start, output.end)
         seconds = monotonic() - desk.heard
         call, slot = sent.call, desk.worker.slot
         self._outcomes.append(

@@ -16,6 +16,7 @@ import pytest
 import runner
 from runner import JobStatus, SubmissionStatus
 from runner.core import ENDED_SUBMISSION
+from runner.store.trimming import MOST_PRINTED
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="it rests on subreapers")
 
@@ -124,7 +125,19 @@ def prints(how):
         case "subprocess": subprocess.run(["echo", "said"])
         case "surrogate": print("said \\udc80 \\u20ac")
         case "silent": pass
+        case "much": much()
+        case "much-and-dies": much(); os._exit(3)
+        case "much-by-a-child":
+            subprocess.run("yes | head -c 30000000 && echo last", shell=True)
     return how
+
+
+def much():
+    print("first c4nary")
+    os.write(2, b"x" * 79 + b"\\n")
+    for _ in range(30):
+        os.write(1, (b"x" * 79 + b"\\n") * 12_500)
+    print("last c4nary", end="", flush=True)
 
 
 def wakes(a): a.append(4); return len(a)
@@ -209,6 +222,27 @@ def test_what_a_job_prints_is_its_own(
 
     printed = {job.task: application.printed(job) for job in submission.jobs}
     assert printed == {f"t{n}": "" if n % 3 else said for n in range(20)}
+
+
+@pytest.mark.parametrize("how", ["much", "much-by-a-child", "much-and-dies"])
+def test_of_much_that_a_job_prints_the_middle_is_left_out(
+    application: Any, task: Any, given: Any, how: str
+) -> None:
+    application.module(JOBS)
+    text = given("how", how) + given("said", "print")
+    text += task("before", "jobs.prints", "said") + task("much", "jobs.prints", "how")
+    text += task("after", "jobs.prints", "said", more='token = "c4nary"')
+
+    submission = application.run(text, workers=1)
+
+    printed = {job.task: application.printed(job) for job in submission.jobs}
+    assert printed["before"] == printed["after"] == "said\n"
+    assert printed["much"].endswith("last ******" if how != "much-by-a-child" else "last\n")
+    assert "c4nary" not in printed["much"]
+    assert printed["much"].count(" bytes are left out\n") == 1
+    assert MOST_PRINTED - 500 < len(printed["much"]) <= MOST_PRINTED
+    logs = (application.folder / ".runner" / "logs").iterdir()
+    assert sum(log.stat().st_size for log in logs) == sum(map(len, printed.values()))
 
 
 # A long job
