@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from runner.config.model import Config, Section
+from runner.config.model import Config, JobConfig, Section
 from runner.config.options import StorageOptions
 from runner.config.values import is_secret_key
 from runner.masks import LEAST, Mask
@@ -19,13 +19,20 @@ _CONTAINERS: Final = frozenset({dict, list, tuple})
 
 def mask_of(config: Config) -> Mask:
     """What takes the secrets of a config out of a text."""
-    found = {each for each in _secrets(config) if len(each) >= LEAST}
-    return Mask(tuple(sorted(found)))
+    found = {*_secrets(config), broker_secret(config.job)}
+    return Mask(tuple(sorted(each for each in found if len(each) >= LEAST)))
+
+
+def broker_secret(job: JobConfig) -> str:
+    """What of the broker's URL nobody is shown; nothing where it has no password."""
+    try:
+        return urlsplit(job.broker_url).password or ""
+    except ValueError:
+        return job.broker_url
 
 
 def _secrets(config: Config) -> Iterator[str]:
-    job = config.job
-    for table in (config.runner, job.properties, config.core.properties):
+    for table in (config.runner, config.job.properties, config.core.properties):
         yield from _in(table)
     for node in config.data_nodes.values():
         options = node.options
@@ -38,10 +45,6 @@ def _secrets(config: Config) -> Iterator[str]:
         for each in section.values():
             if each.properties:
                 yield from _in(each.properties)
-    try:
-        yield urlsplit(job.broker_url).password or ""
-    except ValueError:
-        yield job.broker_url
 
 
 @functools.cache

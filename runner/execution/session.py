@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
 import secrets
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 from typing import Any, Final
 
 import attrs
 
-from runner.config.model import Config, Mode
-from runner.config.secrets import mask_of
+from runner.config.model import Config, JobConfig, Mode
+from runner.config.secrets import broker_secret, mask_of
+from runner.execution.cluster.variables import left_to_jobs
 from runner.execution.instance import storage_folder
 from runner.execution.values import (
     EncodedMemory,
@@ -39,6 +41,7 @@ class Session:
         logs: the folder of what workers print.
         values: the folders of large values that workers pass on.
         mask: takes the config's secrets out of what is printed and told.
+        mask_of_jobs: the same for processes of jobs, which is to tell them nothing new.
         most_printed: bytes that are kept of what a job prints.
     """
 
@@ -47,6 +50,7 @@ class Session:
     logs: Path
     values: Folders
     mask: Mask = attrs.field(default=NO_MASK, repr=False)
+    mask_of_jobs: Mask = attrs.field(default=NO_MASK, repr=False)
     most_printed: int = MOST_PRINTED
 
     def log_of(self, worker: int) -> str:
@@ -84,7 +88,17 @@ def session_of(config: Config) -> Session:
         memory = str(_MEMORY / f"runner-{disk.name}-{secrets.token_hex(8)}")
     application_path = config.application_path.absolute()
     values = Folders(str(disk), memory)
-    return Session(disk.name, application_path, storage / "logs", values, mask_of(config))
+    mask = mask_of(config)
+    of_jobs = _mask_of_jobs(config, mask, os.environ)
+    return Session(disk.name, application_path, storage / "logs", values, mask, of_jobs)
+
+
+def _mask_of_jobs(config: Config, mask: Mask, environ: Mapping[str, str]) -> Mask:
+    """The mask without what leads to the broker, unless jobs have that in their environment."""
+    secret = broker_secret(config.job)
+    if any(secret in value for value in left_to_jobs(environ).values()):
+        return mask
+    return mask_of(attrs.evolve(config, job=JobConfig(properties=config.job.properties)))
 
 
 def memory_of(mode: Mode, session: Session) -> MutableMapping[str, Any]:

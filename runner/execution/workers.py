@@ -19,6 +19,7 @@ from runner.config.model import StartMethod
 from runner.data.storage import reason
 from runner.errors import SetupError
 from runner.execution import messages
+from runner.execution.cluster.variables import left_to_jobs
 from runner.execution.guard import Ended, Gone, Guard, NotStarted, how_ended
 from runner.execution.page import Page
 from runner.execution.values import Folders
@@ -231,6 +232,7 @@ class Workers:
             _command(_PROGRAM),
             template_command=_command(_TEMPLATE) if self._forks else None,
             cwd=Path.cwd(),
+            env=left_to_jobs(os.environ),
         )
         self._poll.register(guard.fileno(), select.POLLIN)
         return guard

@@ -6,6 +6,7 @@ twice.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -732,6 +733,28 @@ def test_no_secret_that_a_job_prints_is_in_a_message(
     assert len(told) == 1
     assert "see" in told[0]
     assert "c4nary" not in told[0]
+
+
+def test_what_leads_to_the_cluster_is_kept_from_jobs(broker_url: str, ground: Make) -> None:
+    here = ground(chain(1))
+    shows = """
+    paths = [f"/proc/{each}/environ" for each in ("self", os.getppid())]
+    seen = [str(dict(os.environ)), *(Path(each).read_text() for each in paths)]
+    fds = [f"/proc/self/fd/{each}" for each in os.listdir("/proc/self/fd")]
+    sockets = [each for each in map(os.path.realpath, fds) if "socket:" in each]
+    (HERE / "seen.json").write_text(json.dumps([seen, sockets]))
+"""
+    here.change("steps.py", "    seed =", f"{shows}    seed =")
+    unset = "amqp://localhost"
+    here.worker(unset, RUNNER_BROKER_URL=broker_url, RUNNER_CLUSTER_KEY_FILE="c4nary-file")
+    is_whole(here, here.run(unset, RUNNER_BROKER_URL=broker_url))
+
+    seen, sockets = json.loads((here.folder / "seen.json").read_text())
+    for text in seen:
+        assert "RUNNER_TEST_WORKER" in text
+        assert broker_url not in text
+        assert "c4nary" not in text
+    assert len(sockets) == 1
 
 
 def with_secret(ground: Make) -> Ground:

@@ -2,9 +2,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import attrs
 import pytest
 
-from runner.config.model import Config, CoreConfig, Mode
+from runner.config.model import Config, CoreConfig, JobConfig, Mode, TaskConfig
 from runner.execution.session import Session, memory_of, remove_remains, session_of
 from runner.execution.values import EncodedMemory, Folders
 
@@ -22,6 +23,28 @@ def test_where_a_session_keeps_things(tmp_path: Path) -> None:
     assert session.logs == tmp_path / "kept" / "logs"
     assert session.values.disk == str(tmp_path / "kept" / "values" / session.name)
     assert not (tmp_path / "kept").exists()
+
+
+@pytest.mark.parametrize(
+    ("found", "secrets"),
+    [
+        pytest.param("amqp://ada:c4nary@host", ("c4nary", "of-a-task"), id="in-the-environment"),
+        pytest.param("else", ("of-a-task",), id="elsewhere"),
+    ],
+)
+def test_jobs_are_told_of_the_broker_what_they_can_see(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, found: str, secrets: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("WHERE_THE_BROKER_IS", found)
+    monkeypatch.setenv("RUNNER_BROKER_URL", "amqp://ada:c4nary@host")
+    task = TaskConfig(id="t", properties={"token": "of-a-task"})
+    job = JobConfig(broker_url="amqp://ada:c4nary@host")
+    config = attrs.evolve(config_in(tmp_path), job=job, tasks={"t": task})
+
+    session = session_of(config)
+
+    assert session.mask.secrets == ("c4nary", "of-a-task")
+    assert session.mask_of_jobs.secrets == secrets
 
 
 def test_no_two_sessions_share_anything(tmp_path: Path) -> None:

@@ -18,11 +18,8 @@ from typing import Any, Final
 import attrs
 
 from runner.errors import RunnerError, SetupError
+from runner.execution.cluster import variables
 
-KEY_VARIABLE: Final = "RUNNER_CLUSTER_KEY"
-"""Of the environment: the key of the cluster."""
-KEY_FILE_VARIABLE: Final = "RUNNER_CLUSTER_KEY_FILE"
-"""Of the environment: the path of a file that holds it."""
 KEY_FILE: Final = "cluster.key"
 """In the storage folder: the key where the environment names none."""
 
@@ -85,10 +82,10 @@ def key_of(environ: Mapping[str, str], storage_folder: Path) -> bytes:
     Raises:
         SetupError: it cannot be read or made, is too short, or others may read it.
     """
-    given = environ.get(KEY_VARIABLE)
+    given = environ.get(variables.KEY)
     if given is not None:
-        return _long_enough(given.strip().encode(), KEY_VARIABLE)
-    named = environ.get(KEY_FILE_VARIABLE)
+        return _long_enough(given.strip().encode(), variables.KEY)
+    named = environ.get(variables.KEY_FILE)
     path = storage_folder / KEY_FILE if named is None else Path(named)
     try:
         if named is None:
@@ -99,7 +96,7 @@ def key_of(environ: Mapping[str, str], storage_folder: Path) -> bytes:
         return _long_enough(path.read_bytes().strip(), str(path))
     except OSError as error:
         message = f"{path}, the key of the cluster, cannot be used: {error.strerror}"
-        hint = f"{KEY_VARIABLE} or {KEY_FILE_VARIABLE} may give it"
+        hint = f"{variables.KEY} or {variables.KEY_FILE} may give it"
         raise SetupError(message, hint=hint) from None
 
 

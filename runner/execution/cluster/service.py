@@ -578,7 +578,7 @@ class Service:
                 outcome.seconds,
                 outcome.failure and masked(outcome.failure, driver.session.mask),
                 tuple(outcome.marks),
-                _printed(driver.session.logs, outcome),
+                driver.session.mask.text(_printed(driver.session.logs, outcome)),
             )
             for order, outcome in ended
             if not order.permit.is_dropped or _has_committed(outcome)

@@ -392,7 +392,7 @@ class StandaloneExecutor:
                     session.values.disk,
                     session.values.memory,
                     session.most_printed,
-                    session.mask.secrets,
+                    session.mask_of_jobs.secrets,
                 )
                 self._workers.send(worker, request)
                 for known in self._known.values():

@@ -140,6 +140,13 @@ def much():
     print("last c4nary", end="", flush=True)
 
 
+def shown():
+    """The environment, as Python and as the system tell it, and what the descriptors lead to."""
+    told = Path("/proc/self/environ").read_bytes().decode().split("\\0")
+    open_ = [f"/proc/self/fd/{number}" for number in os.listdir("/proc/self/fd")]
+    return dict(os.environ), told, [os.readlink(each) for each in open_ if os.path.exists(each)]
+
+
 def wakes(a): a.append(4); return len(a)
 def reads(a, _): return a
 
@@ -222,6 +229,26 @@ def test_what_a_job_prints_is_its_own(
 
     printed = {job.task: application.printed(job) for job in submission.jobs}
     assert printed == {f"t{n}": "" if n % 3 else said for n in range(20)}
+
+
+def test_what_leads_to_the_cluster_is_kept_from_jobs(
+    application: Any, task: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hidden = {"RUNNER_BROKER_URL", "RUNNER_CLUSTER_KEY", "RUNNER_CLUSTER_KEY_FILE"}
+    for name in (*hidden, "RUNNER_AND_MORE"):
+        monkeypatch.setenv(name, f"c4nary-{name}")
+    application.module(JOBS)
+
+    with runner.Core(application.config(task("t", "jobs.shown"), workers=1)) as core:
+        core.create_scenario("default").submit(wait=True, timeout=PATIENCE)
+        environ, told, descriptors = values(core)["t_0"].read()
+
+    assert environ == {name: os.environ[name] for name in os.environ if name not in hidden}
+    assert "RUNNER_AND_MORE=c4nary-RUNNER_AND_MORE" in told
+    assert not [line for line in told if line.split("=")[0] in hidden]
+    own = Counter(each.partition(":")[0].rpartition("/")[2] for each in descriptors)
+    (log,) = [name for name in own if name.endswith(".log")]
+    assert own == {"null": 1, log: 3, "socket": 1, "memfd": 1}  # the last two are the worker's
 
 
 @pytest.mark.parametrize("how", ["much", "much-by-a-child", "much-and-dies"])
