@@ -281,7 +281,11 @@ class _Shared:
     def store(self) -> Store:
         """The store, opened when it is first needed."""
         if self._store is None:
-            self._store = Store.open(storage_folder(self.config), durable=self._is_durable)
+            self._store = Store.open(
+                storage_folder(self.config),
+                durable=self._is_durable,
+                may_be_shared=self.mode is Mode.CLUSTER,  # its workers see the same files
+            )
         return self._store
 
     @property

@@ -13,6 +13,7 @@ import os
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Final
@@ -31,6 +32,8 @@ from runner.diagnostics import Diagnostic
 from runner.execution.cluster.broker import broker_of
 from runner.execution.instance import storage_folder
 from runner.execution.preparation import no_file
+from runner.store.database import on_network
+from runner.store.mounts import MOUNTS, network_of
 from runner.suggestions import nearest
 
 PATIENCE: Final = 2.0
@@ -77,12 +80,17 @@ def unwritable_files(config: Config) -> Iterator[Diagnostic]:
                 yield Diagnostic(code="RUN405", key=path_key(node), message=message)
 
 
-def unusable_storage_folder(config: Config) -> Iterator[Diagnostic]:
-    """The storage folder can be written, or made."""
+def unusable_storage_folder(config: Config, mounts: Path = MOUNTS) -> Iterator[Diagnostic]:
+    """The storage folder can be written, or made; but in cluster mode it is on no network."""
     if ("CORE", "storage_folder") in config.unread:
         return
     folder = storage_folder(config)
     why = _why_no_room(os.path.abspath(folder))
+    network = None if config.job.mode is Mode.CLUSTER else network_of(folder, mounts)
+    if network is not None:
+        error = on_network(folder, network)
+        key = ("CORE", "storage_folder")
+        yield Diagnostic(code="RUN508", key=key, message=str(error), hint=error.hint)
     if why is not None:
         yield Diagnostic(
             code="RUN508",

@@ -13,6 +13,7 @@ from time import monotonic
 from typing import Any, Final
 
 from runner.errors import SetupError
+from runner.store.mounts import MOUNTS, network_of
 from runner.store.processes import Process, this_process
 
 FILE_NAME: Final = "runner.db"
@@ -147,21 +148,32 @@ _LOCKING: Final = "set [CORE] storage_folder to a folder of a local disk"
 _KEPT: Final = "what was recorded before is kept, and the files of data nodes are whole"
 
 
-def opened(folder: Path, *, durable: bool) -> sqlite3.Connection:
+def opened(
+    folder: Path, *, durable: bool, may_be_shared: bool = True, mounts: Path = MOUNTS
+) -> sqlite3.Connection:
     """Open the database of a storage folder; both are made where missing.
+
+    Args:
+        folder: the storage folder.
+        durable: whether a commit survives power loss.
+        may_be_shared: whether the folder may be on a file system of a network.
+        mounts: tells whether it is.
 
     Raises:
         SetupError: RUN508, the folder or the database cannot be used; RUN701, a newer runner
             made it.
     """
     path = folder / FILE_NAME
+    network = network_of(folder, mounts)
+    if network and not may_be_shared:
+        raise on_network(folder, network)
     with folder_told(folder):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         _make(path, durable=durable)
     with told(path):
         connection = _connected(path)
         try:
-            _prepare(connection, path, durable=durable)
+            _prepare(connection, path, durable=durable, in_wal=network is None)
         except BaseException:
             connection.close()
             raise
@@ -177,10 +189,10 @@ def opened_to_read(folder: Path, *, durable: bool) -> sqlite3.Connection:
     path = folder / FILE_NAME
     if not path.is_file() or (_may_write(path) and _may_write(folder)):
         return opened(folder, durable=durable)
-    log = path.with_name(f"{FILE_NAME}-wal")
+    logs = [path.with_name(f"{FILE_NAME}-{each}") for each in ("wal", "journal")]
     # Without a log of what is not in the file yet, nobody writes; with one, SQLite wants to share
     # it, and says so where it cannot.
-    how = "mode=ro" if log.exists() and log.stat().st_size else "immutable=1"
+    how = "mode=ro" if any(log.exists() and log.stat().st_size for log in logs) else "immutable=1"
     with told(path):
         connection = sqlite3.connect(
             f"{path.absolute().as_uri()}?{how}",
@@ -244,6 +256,12 @@ def damaged(path: Path, what: str) -> SetupError:
 def cannot_lock(path: Path) -> SetupError:
     """That the folder of a path is on a file system without locks."""
     return _unusable(path, "its file system cannot lock files", _LOCKING)
+
+
+def on_network(folder: Path, network: str) -> SetupError:
+    """That a storage folder is on a file system of that type, which is one of a network."""
+    why = f"it is on a network file system ({network}), where other machines may damage its record"
+    return _unusable(folder, why, _LOCKING)
 
 
 def lacks_locks(error: OSError) -> bool:
@@ -321,10 +339,13 @@ def _refuse_others(connection: sqlite3.Connection, path: Path) -> int:
     return version
 
 
-def _prepare(connection: sqlite3.Connection, path: Path, *, durable: bool) -> None:
+def _prepare(connection: sqlite3.Connection, path: Path, *, durable: bool, in_wal: bool) -> None:
     if _refuse_others(connection, path) < VERSION:
         _upgrade(connection, path)
-    _use_wal(connection)
+    if in_wal:
+        _use_wal(connection)
+    else:  # whose index all who use it must have in the memory of one machine
+        connection.execute("PRAGMA journal_mode = DELETE")
     connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'OFF'}")
     _examine(connection, path)
 

@@ -322,18 +322,20 @@ class Store:
         self._lock = RLock()  # a signal handler may come back in where its own thread is
 
     @classmethod
-    def open(cls, folder: Path, *, durable: bool = False) -> Store:
+    def open(cls, folder: Path, *, durable: bool = False, may_be_shared: bool = True) -> Store:
         """Open the store of a storage folder; both are made where missing.
 
         Args:
             folder: the storage folder.
             durable: whether a commit survives power loss.
+            may_be_shared: whether the folder may be on a file system of a network.
 
         Raises:
             SetupError: RUN508, the folder or the database cannot be used; RUN701, a newer runner
                 made it.
         """
-        return cls(opened(folder, durable=durable), folder / FILE_NAME)
+        connection = opened(folder, durable=durable, may_be_shared=may_be_shared)
+        return cls(connection, folder / FILE_NAME)
 
     @classmethod
     def open_to_read(cls, folder: Path, *, durable: bool = False) -> Store:

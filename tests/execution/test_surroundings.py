@@ -252,6 +252,23 @@ def test_a_storage_folder_that_is_a_file(
     )
 
 
+@pytest.mark.parametrize("mode", ["development", "standalone", "cluster"])
+def test_a_storage_folder_on_a_network(
+    tmp_path: Path, read: Read, told: Callable[[Iterable[Diagnostic]], list[str]], mode: str
+) -> None:
+    mounts = tmp_path / "mountinfo"
+    mounts.write_text(f"9 1 0:9 / {os.path.realpath(tmp_path)} rw - nfs4 files:/ rw\n")
+
+    messages = told(unusable_storage_folder(read(f"[JOB]\nmode = '{mode}'\n"), mounts))
+
+    refused = (
+        "CORE.storage_folder: error[RUN508]: storage folder: <app>/.runner cannot be used: "
+        "it is on a network file system (nfs4), where other machines may damage its record "
+        "(set [CORE] storage_folder to a folder of a local disk)"
+    )
+    assert messages == ([] if mode == "cluster" else [refused])
+
+
 @pytest.mark.parametrize(
     "text",
     [
