@@ -25,7 +25,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 from random import Random
@@ -37,8 +37,24 @@ from runner.processes import started
 
 WIDTH: Final = 20
 """Jobs of a layer."""
-STORAGES: Final = ("pickle", "json", "csv", "in_memory")
-ENDINGS: Final = {"pickle": "p", "json": "json", "csv": "csv"}
+STORAGES: Final = {
+    "pickle": "",
+    "json": "",
+    "csv": 'exposed_type = "records"',
+    "in_memory": "",
+    "parquet": 'exposed_type = "records"',
+    "excel": 'exposed_type = "records"',
+    "folder": 'storage_type = "parquet"\nexposed_type = "records"\npartition_cols = ["text"]',
+}
+"""What else is said of a data node, by storage type; `folder` is parquet in a folder."""
+ENDINGS: Final = {
+    "pickle": "p",
+    "json": "json",
+    "csv": "csv",
+    "parquet": "parquet",
+    "excel": "xlsx",
+    "folder": "parquet",
+}
 VICTIMS: Final = ("runner", "worker", "guardian", "runner and worker")
 MARK: Final = "RUNNER_CRASH_TEST"
 """The variable by which the processes of a round are known."""
@@ -146,9 +162,9 @@ def tasks_of(jobs: int) -> dict[str, Task]:
             if above
             else ()
         )
-        outputs = {f"d{number}": STORAGES[(number + layer) % len(STORAGES)]}
+        outputs = {f"d{number}": [*STORAGES][(number + layer) % len(STORAGES)]}
         if number % 7 == 3:
-            outputs[f"e{number}"] = STORAGES[number % 3]
+            outputs[f"e{number}"] = [*STORAGES][number % 3]
         tasks[name] = Task(name, inputs, outputs)
     return tasks
 
@@ -157,8 +173,8 @@ def write_pipeline(folder: Path, tasks: Mapping[str, Task]) -> None:
     lines, steps = [], [STEPS]
     for task in tasks.values():
         for node, storage in task.outputs.items():
-            lines += [f"[DATA_NODE.{node}]", f'storage_type = "{storage}"']
-            lines += ['exposed_type = "records"'] if storage == "csv" else []
+            kind = [] if "storage_type" in STORAGES[storage] else [f'storage_type = "{storage}"']
+            lines += [f"[DATA_NODE.{node}]", *kind, STORAGES[storage]]
         lines += [f"[TASK.{task.id}]", f'function = "steps.{task.id}"']
         lines += [f"inputs = {json.dumps(task.inputs)}", f"outputs = {json.dumps([*task.outputs])}"]
         names = ", ".join(task.inputs)
@@ -174,6 +190,27 @@ def write_pipeline(folder: Path, tasks: Mapping[str, Task]) -> None:
     (folder / "steps.py").write_text("".join(steps), encoding="utf-8")
 
 
+def _rows_of_parquet(path: Path) -> Any:
+    from pyarrow import parquet
+
+    return parquet.read_table(path, memory_map=False).to_pylist()
+
+
+def _rows_of_excel(path: Path) -> Any:
+    from python_calamine import CalamineWorkbook
+
+    return CalamineWorkbook.from_path(path).get_sheet_by_index(0).to_python()
+
+
+READERS: Final[Mapping[str, Callable[[Path], Any]]] = {
+    "pickle": lambda path: pickle.loads(path.read_bytes()),
+    "parquet": _rows_of_parquet,
+    "folder": _rows_of_parquet,
+    "excel": _rows_of_excel,  # of which the bytes tell when it was made
+}
+"""How a value is read; of other storage types the bytes are compared."""
+
+
 def values_in(folder: Path, tasks: Mapping[str, Task]) -> dict[str, Any]:
     """What data nodes that are files hold; those without a file, or half of one, are not there."""
     values = {}
@@ -181,9 +218,8 @@ def values_in(folder: Path, tasks: Mapping[str, Task]) -> dict[str, Any]:
         for node, storage in task.outputs.items():
             if storage in ENDINGS:
                 file = folder / ".runner/data/scenarios/default" / f"{node}.{ENDINGS[storage]}"
-                with suppress(OSError, EOFError, pickle.UnpicklingError):
-                    data = file.read_bytes()
-                    values[node] = pickle.loads(data) if storage == "pickle" else data
+                with suppress(OSError, EOFError, ValueError, pickle.UnpicklingError):
+                    values[node] = READERS.get(storage, Path.read_bytes)(file)
     return values
 
 
