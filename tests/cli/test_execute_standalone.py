@@ -270,10 +270,10 @@ def shown_until(main: int, text: str) -> str:
 def test_a_time_limit_of_the_whole(application: Application) -> None:
     application.write(config_of(*FOUR))
 
-    code, out, err = application.run("execute", "--timeout", "1s")
+    code, out, err = application.run("execute", "--timeout", "3s")  # the workers start meanwhile
 
     assert code == 124
-    assert "--timeout: 1 s are over, what runs is ended" in err
+    assert "--timeout: 3 s are over, what runs is ended" in err
     assert "4 canceled" in out
     assert set(application.recorded().values()) == {"CANCELED"}
 
