@@ -13,6 +13,7 @@ RULES: tuple[Callable[[Config], Iterator[Diagnostic]], ...] = (
     names.invalid_ids,
     names.clashing_ids,
     settings.missing_keys,
+    settings.unusable_broker,
     settings.plain_secrets,
     references.unknown_data_nodes,
     references.unknown_tasks,

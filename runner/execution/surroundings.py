@@ -17,11 +17,12 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Final
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 import attrs
 
 from runner.checker.rules.storage import path_key, users_files, uses_of
+from runner.config.brokers import split_brokers, why_no_broker
 from runner.config.model import UNSET, Config, DataNodeConfig, Mode
 from runner.config.options import ParquetOptions
 from runner.data.files import destination
@@ -29,6 +30,7 @@ from runner.data.folders import holds_parts, why_not_replaced
 from runner.data.parquet_file import is_parquet
 from runner.data.storage import reason
 from runner.diagnostics import Diagnostic
+from runner.execution.cluster import variables
 from runner.execution.cluster.broker import broker_of
 from runner.execution.instance import storage_folder
 from runner.execution.preparation import no_file
@@ -38,8 +40,6 @@ from runner.suggestions import nearest
 
 PATIENCE: Final = 2.0
 """Seconds within which a server must answer."""
-
-_BROKER_PORTS: Final = {"amqp": 5672, "pyamqp": 5672, "amqps": 5671, "redis": 6379, "rediss": 6379}
 
 
 def wrong_surroundings(config: Config) -> Iterator[Diagnostic]:
@@ -105,15 +105,20 @@ def unreachable_broker(
 ) -> Iterator[Diagnostic]:
     """In cluster mode, something listens where the broker should; nothing is said to it.
 
-    Of several brokers, separated by `;`, one is enough. What is reached in another way than by
-    TCP is left alone.
+    Of several brokers, separated by `;`, one is enough.
     """
     key = ("JOB", "broker_url")
     if config.job.mode is not Mode.CLUSTER or key in config.unread:
         return
+    text = broker_of(config.job, environ)
+    why = why_no_broker(text)
+    if why is not None:
+        if text != config.job.broker_url:  # else `check` has told it
+            yield Diagnostic(code="RUN501", key=key, message=f"`{variables.BROKER}` {why}")
+        return
     refusals = []
-    for url in broker_of(config.job, environ).split(";"):
-        refusal = _why_unreachable(url.strip(), patience)
+    for url in split_brokers(text):
+        refusal = _why_unreachable(url, patience)
         if refusal is None:
             return
         refusals.append(refusal)
@@ -185,19 +190,12 @@ def _why_no_room(folder: str) -> str | None:
 
 
 def _why_unreachable(url: str, patience: float) -> str | None:
-    """Why nothing can be reached there; None where something listens, or nobody can tell."""
-    try:
-        host, port = _host_and_port(urlsplit(url))
-    except ValueError:  # what it says may hold a part of the password
-        return "`broker_url` has no host and port that can be read"
-    if port is None:
-        return None
+    """Why nothing can be reached there; None where something listens."""
+    parts = urlsplit(url)
+    host = parts.hostname or "localhost"
+    port = parts.port or (5671 if parts.scheme == "amqps" else 5672)
     why = _why_no_connection(host, port, patience)
     return None if why is None else f"no broker at {host}:{port}: {why}"
-
-
-def _host_and_port(parts: SplitResult) -> tuple[str, int | None]:
-    return parts.hostname or "localhost", parts.port or _BROKER_PORTS.get(parts.scheme)
 
 
 def _why_no_connection(host: str, port: int, patience: float) -> str | None:

@@ -319,10 +319,13 @@ def test_a_broker_that_does_not_answer(read: Read, silent: int) -> None:
     ]
 
 
-@pytest.mark.parametrize("url", ["amqp://localhost:x", "amqp://[::1", "amqp://me:hunter/2@host"])
-def test_a_broker_url_that_is_none_is_not_shown(read: Read, url: str) -> None:
-    (diagnostic,) = unreachable_broker(read(cluster(url)))
-    assert diagnostic.message == "`broker_url` has no host and port that can be read"
+def test_a_broker_url_of_the_environment_that_is_none(read: Read) -> None:
+    environ = {"RUNNER_BROKER_URL": "amqp://me:hunter/2@host"}
+    (diagnostic,) = unreachable_broker(read("[JOB]\nmode = 'cluster'\n"), environ=environ)
+    assert (diagnostic.code, diagnostic.message) == (
+        "RUN501",
+        "`RUNNER_BROKER_URL` has no host and port that can be read",
+    )
 
 
 @pytest.mark.parametrize(
@@ -330,7 +333,7 @@ def test_a_broker_url_that_is_none_is_not_shown(read: Read, url: str) -> None:
     [
         pytest.param("[JOB]\nbroker_url = 'amqp://localhost:1'\n", id="no-cluster"),
         pytest.param(cluster("ENV[MISSING]"), id="not-known"),
-        pytest.param(cluster("memory://"), id="not-by-tcp"),
+        pytest.param(cluster("memory://"), id="no-url-as-check-tells"),
     ],
 )
 def test_a_broker_that_nobody_asks(read: Read, text: str) -> None:

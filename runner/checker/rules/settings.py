@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from runner.config.model import Config, DataNodeConfig, Section, TaskConfig
+from runner.config.brokers import why_no_broker
+from runner.config.model import Config, DataNodeConfig, Mode, Section, TaskConfig
 from runner.config.options import (
     DatabaseOptions,
     GenericOptions,
@@ -55,6 +56,20 @@ def missing_keys(config: Config) -> Iterator[Diagnostic]:
                 yield _missing(key, name, f"`{node.storage_type}` needs it")
         if _does_nothing(node) and not incomplete & {(*key, "read_fct"), (*key, "write_fct")}:
             yield _missing(key, "read_fct", "`generic` needs `read_fct`, `write_fct` or both")
+
+
+def unusable_broker(config: Config) -> Iterator[Diagnostic]:
+    """In cluster mode, the broker is one of the kind that there is."""
+    key: KeyPath = ("JOB", "broker_url")
+    if config.job.mode is Mode.CLUSTER and key not in config.unread:
+        why = why_no_broker(config.job.broker_url)
+        if why is not None:
+            yield Diagnostic(
+                code="RUN116",
+                key=key,
+                message=f"`broker_url` {why}",
+                hint='broker_url = "amqp://localhost"',
+            )
 
 
 def plain_secrets(config: Config) -> Iterator[Diagnostic]:

@@ -20,7 +20,9 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import attrs
 
+from runner.config.brokers import split_brokers, why_no_broker
 from runner.errors import SetupError
+from runner.execution.cluster import variables
 
 if TYPE_CHECKING:
     import amqp
@@ -99,11 +101,18 @@ class Link:
         Args:
             url: of the broker, or of several, separated by `;`.
             prepare: is called whenever there is a new connection; declares, and consumes.
+
+        Raises:
+            SetupError: RUN501, that is no URL of a broker.
         """
+        why = why_no_broker(url)
+        if why is not None:
+            hint = f"[JOB] broker_url, or {variables.BROKER}, says where it is: amqp://localhost"
+            raise SetupError(f"the URL of the broker {why}", code="RUN501", hint=hint)
         import kombu.transport.pyamqp  # all of it, since threads that import it at once collide
 
         self._kombu = kombu
-        self._urls = deque(filter(None, (each.strip() for each in url.split(";"))))
+        self._urls = deque(split_brokers(url))
         self._prepare = prepare
         self._connection: Any = None
         self._channel: Any = None
@@ -408,14 +417,12 @@ def places(url: str) -> str:
     """Where brokers are, without who logs in there."""
     from urllib.parse import urlsplit
 
-    return ", ".join(_place(urlsplit(each.strip())) for each in url.split(";") if each.strip())
+    return ", ".join(_place(urlsplit(each)) for each in split_brokers(url))
 
 
 def _place(parts: Any) -> str:
     default = 5671 if parts.scheme == "amqps" else 5672
-    with suppress(ValueError):
-        return f"{parts.hostname or '127.0.0.1'}:{parts.port or default}"
-    return "a place that cannot be read"
+    return f"{parts.hostname or '127.0.0.1'}:{parts.port or default}"
 
 
 def _pending(sock: Any) -> bool:

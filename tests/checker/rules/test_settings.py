@@ -173,6 +173,32 @@ SERVER = (
 )
 
 
+NO_URL = "is no URL of RabbitMQ, which begins with amqp:// or amqps://"
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        pytest.param("amqp://localhost", None, id="amqp"),
+        pytest.param("amqps://me@host/shop;amqp://other:5673", None, id="several"),
+        pytest.param("", "is empty", id="empty"),
+        pytest.param(" ; ", "is empty", id="none-of-several"),
+        pytest.param("localhost:5672", NO_URL, id="no-scheme"),
+        pytest.param("amqp://localhost;redis://localhost", NO_URL, id="another-broker"),
+        pytest.param("amqp://localhost:many", "has no host and port that can be read", id="port"),
+        pytest.param("amqp://[::1", "has no host and port that can be read", id="host"),
+    ],
+)
+@pytest.mark.parametrize("mode", ["cluster", "standalone"])
+def test_the_broker(
+    found: Callable[[str], list[str]], url: str, why: str | None, mode: str
+) -> None:
+    text = f"[JOB]\nmode = '{mode}'\nbroker_url = '{url}'\n"
+
+    told = f'JOB.broker_url: error[RUN116]: `broker_url` {why} (broker_url = "amqp://localhost")'
+    assert found(text) == ([told] if why and mode == "cluster" else [])
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

@@ -10,6 +10,7 @@ import brokers
 import kombu
 import pytest
 
+from runner.errors import SetupError
 from runner.execution.cluster.link import TASK, Delivery, Link, Names, places, unreachable
 
 PATIENCE = 60
@@ -319,13 +320,20 @@ def test_a_wrong_password(broker_url: str, link: Make) -> None:
         pytest.param("amqps://broker/shop", "broker:5671", id="port-of-tls"),
         pytest.param("amqp://u:p@a;amqp://u:p@b:1", "a:5672, b:1", id="several"),
         pytest.param("amqp://", "127.0.0.1:5672", id="none"),
-        pytest.param("amqp://broker:port", "a place that cannot be read", id="no-number"),
         pytest.param("amqp://u:p@[::1]:1", "::1:1", id="ipv6"),
-        pytest.param("amqp://u:p/w@broker:1", "a place that cannot be read", id="slash"),
     ],
 )
 def test_places(url: str, expected: str) -> None:
     assert places(url) == expected
+
+
+@pytest.mark.parametrize("url", ["", " ; ", "http://broker", "amqp://u:c4nary/w@broker:1"])
+def test_what_is_no_url_of_a_broker_is_refused(url: str) -> None:
+    with pytest.raises(SetupError, match=r"^the URL of the broker ") as caught:
+        Link(url, lambda _: None)
+
+    assert caught.value.code == "RUN501"
+    assert "c4nary" not in str(caught.value)
 
 
 def test_a_broker_that_cannot_be_reached() -> None:
