@@ -5,19 +5,20 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import attrs
 import click
 
 from runner.cli.columns import table
-from runner.cli.loading import load_and_check, refuse_errors
 from runner.cli.options import Common, OneOf, common_options, workers_option
+from runner.cli.signals import signals_noted
 from runner.cli.style import count, painter
-from runner.config.model import Config
 from runner.errors import ExitCode, SetupError, UsageError
 
 if TYPE_CHECKING:  # Celery takes long to import
+    from runner.config.model import Config
     from runner.execution.cluster.roll import Roll
 
 
@@ -33,16 +34,19 @@ def command(common: Common, workers: int | None, *, status: bool, format_: str) 
     """Work for runs in cluster mode, until SIGTERM comes: then what runs is finished."""
     if format_ != "human" and not status:
         raise UsageError("--format tells how --status is told")
-    config = _loaded(common, workers)
-    key = _key(config)
     if status:
-        _tell(common, config, key, format_)
+        config = _loaded(common, workers)
+        _tell(common, config, _key(config), format_)
     else:
-        _work(common, workers, config, key)
+        with signals_noted() as noted:
+            config = _loaded(common, workers)
+            _work(common, workers, config, _key(config), noted)
     return ExitCode.DONE
 
 
-def _work(common: Common, workers: int | None, config: Config, key: bytes) -> None:
+def _work(
+    common: Common, workers: int | None, config: Config, key: bytes, noted: Sequence[int]
+) -> None:
     from runner.execution.cluster.broker import broker_of
     from runner.execution.cluster.link import places
     from runner.execution.cluster.service import Service
@@ -56,7 +60,7 @@ def _work(common: Common, workers: int | None, config: Config, key: bytes) -> No
         file=sys.stderr,
         flush=True,
     )
-    service.run()
+    service.run(is_unwanted=lambda: bool(noted))
 
 
 def _tell(common: Common, config: Config, key: bytes, format_: str) -> None:
@@ -88,6 +92,8 @@ def _document(roll: Roll) -> dict[str, Any]:
 
 
 def _loaded(common: Common, workers: int | None) -> Config:
+    from runner.cli.loading import load_and_check, refuse_errors  # by now, signals are noted
+
     checked = load_and_check(common)
     refuse_errors(checked, common)
     config = checked.config

@@ -9,11 +9,13 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from types import FrameType, TracebackType
-from typing import Any, Self, TextIO
+from typing import TYPE_CHECKING, Any, Self, TextIO
 
-from runner.core import Submission
 from runner.errors import ExitCode
 from runner.execution.failures import InterruptedRunError
+
+if TYPE_CHECKING:  # it takes long to import
+    from runner.core import Submission
 
 
 class Stopping:
@@ -107,6 +109,21 @@ class Stopping:
     def _say(self, text: str) -> None:
         # print is not safe in a signal handler that may have interrupted another print
         os.write(sys.stderr.fileno(), f"\n{text}\n".encode())
+
+
+@contextmanager
+def signals_noted() -> Iterator[Sequence[int]]:
+    """The signals that have come in the block, which end nothing unless it sets other handlers."""
+    noted: list[int] = []
+    before = {
+        number: signal.signal(number, lambda number, _frame: noted.append(number))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield noted
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager

@@ -383,11 +383,15 @@ class Service:
     def slots(self) -> int:
         return workers_of(self.config.job)
 
-    def run(self) -> None:
-        """Work until SIGTERM comes, or SIGINT: what runs is finished, nothing new is taken."""
+    def run(self, is_unwanted: Callable[[], bool] = lambda: False) -> None:
+        """Work until SIGTERM comes, or SIGINT: what runs is finished, nothing new is taken.
+
+        Args:
+            is_unwanted: whether one of them came before they were ours.
+        """
         sys.setswitchinterval(0.0002)
         worker = self._app().Worker(
-            consumer_cls=_consumer(),
+            consumer_cls=_consumer(is_unwanted),
             pool="threads",
             concurrency=self.slots,
             without_gossip=True,
@@ -706,11 +710,20 @@ class Service:
         self._said.flush()
 
 
-def _consumer() -> Any:
-    """That of Celery, which tries again to connect as soon as the link does."""
+def _consumer(is_unwanted: Callable[[], bool]) -> Any:
+    """That of Celery, which tries again to connect as soon as the link does.
+
+    It does not begin where it is unwanted by the time that Celery has set handlers for signals.
+    """
+    from celery.exceptions import WorkerShutdown
     from celery.worker.consumer import Consumer
 
     class Impatient(Consumer):  # type: ignore[misc]  # it has no types
+        def start(self) -> None:
+            if is_unwanted():
+                raise WorkerShutdown(0)
+            super().start()
+
         def ensure_connected(self, conn: Any) -> Any:
             conn.ensure_connection = partial(
                 conn.ensure_connection, interval_start=0.2, interval_step=0.2, interval_max=2.0

@@ -1,0 +1,19 @@
+"""How a worker begins and ends, whatever comes."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+from machines import Make, chain
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_when_a_worker_has_just_begun(
+    broker_url: str, ground: Make, number: signal.Signals
+) -> None:
+    worker = ground(chain(1)).worker(broker_url)
+
+    worker.process.send_signal(number)
+
+    assert worker.end() == 0, worker.text
