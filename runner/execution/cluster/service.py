@@ -15,6 +15,7 @@ import os
 import platform
 import select
 import sys
+import warnings
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
@@ -390,16 +391,7 @@ class Service:
             is_unwanted: whether one of them came before they were ours.
         """
         sys.setswitchinterval(0.0002)
-        worker = self._app().Worker(
-            consumer_cls=_consumer(is_unwanted),
-            pool="threads",
-            concurrency=self.slots,
-            without_gossip=True,
-            without_mingle=True,
-            without_heartbeat=True,
-            quiet=True,
-            loglevel="ERROR",
-        )
+        worker = self._worker(is_unwanted)
         self._talker.start()  # after Celery is imported: half of kombu is not enough for it
         try:
             worker.start()
@@ -689,6 +681,24 @@ class Service:
             self._drivers = [each for each in self._drivers if each not in old]
         for each in old:
             each.close()
+
+    def _worker(self, is_unwanted: Callable[[], bool]) -> Any:
+        from celery.exceptions import SecurityWarning
+
+        with warnings.catch_warnings():
+            # It warns root of messages that can do anything: ours are sealed JSON, which names
+            # tasks of the config alone, and jobs run in processes of their own, not in Celery's.
+            warnings.simplefilter("ignore", SecurityWarning)
+            return self._app().Worker(
+                consumer_cls=_consumer(is_unwanted),
+                pool="threads",
+                concurrency=self.slots,
+                without_gossip=True,
+                without_mingle=True,
+                without_heartbeat=True,
+                quiet=True,
+                loglevel="ERROR",
+            )
 
     def _app(self) -> Any:
         import celery
