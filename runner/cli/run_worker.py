@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ import click
 
 from runner.cli.columns import table
 from runner.cli.options import Common, OneOf, common_options, workers_option
+from runner.cli.rendering import show_bug
 from runner.cli.signals import signals_noted
 from runner.cli.style import count, painter
 from runner.errors import ExitCode, SetupError, UsageError
@@ -60,7 +62,20 @@ def _work(
         file=sys.stderr,
         flush=True,
     )
+    threading.excepthook = _end
     service.run(is_unwanted=lambda: bool(noted))
+
+
+def _end(raised: threading.ExceptHookArgs) -> None:
+    """End a worker of which a thread has failed; others of its threads may wait for that for ever.
+
+    Its job processes end with it, and its jobs go to others.
+    """
+    if isinstance(raised.exc_value, Exception):
+        try:
+            show_bug(raised.exc_value, sys.argv[1:])
+        finally:
+            os._exit(ExitCode.INTERNAL)
 
 
 def _tell(common: Common, config: Config, key: bytes, format_: str) -> None:
