@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from threading import Thread
 
 from runner.config.model import JobConfig, Mode
@@ -13,20 +14,20 @@ from runner.execution.orchestrator import Entry, Orchestrator
 
 
 class Engine:
-    """An executor and the loop on it, both made when they are needed.
-
-    Attributes:
-        error: why the loop cannot go on; None: it can.
-    """
+    """An executor and the loop on it, both made when they are needed."""
 
     def __init__(self, mode: Mode, job: JobConfig, executor: Executor | None = None) -> None:
-        self.error: BaseException | None = None
         self._mode = mode
         self._job = job
         self._executor = executor
         self._orchestrator: Orchestrator | None = None
         self._thread: Thread | None = None
         self._is_closed = False
+
+    @property
+    def error(self) -> BaseException | None:
+        """Why the loop cannot go on; None: it can."""
+        return None if self._orchestrator is None else self._orchestrator.error
 
     @property
     def executor(self) -> Executor:
@@ -78,7 +79,5 @@ class Engine:
 
     def _drive(self) -> None:
         assert self._orchestrator is not None, "the thread is started after it"
-        try:
+        with suppress(BaseException):  # it is raised where somebody waits
             self._orchestrator.run_until_closed()
-        except BaseException as error:  # noqa: BLE001 - it is raised where somebody waits
-            self.error = error

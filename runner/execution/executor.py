@@ -89,6 +89,9 @@ class Executor(Protocol):
     def wake(self) -> None:
         """End a wait. Safe in another thread and in a signal handler."""
 
+    def give_up(self, error: BaseException) -> None:
+        """Nobody will wait any more: raise an error in all threads that wait for an answer."""
+
     def printing(self) -> Sequence[tuple[Call, Output]]:
         """What runs, and what it has printed so far, where that is kept. For any thread."""
 

@@ -37,9 +37,13 @@ class Orchestrator:
     """Runs submissions on one executor, which they share fairly: each in turn gives a job.
 
     One thread at a time is in `run`; the rest is for any thread.
+
+    Attributes:
+        error: why `run_until_closed` could not go on, before anybody learns that it does not.
     """
 
     def __init__(self, executor: Executor) -> None:
+        self.error: BaseException | None = None
         self._executor = executor
         self._lock = Lock()
         self._coming: deque[Entry] = deque()
@@ -72,7 +76,7 @@ class Orchestrator:
 
     def run_until_closed(self) -> None:
         """The same, and go on when nothing is left, until `close` is called."""
-        with self._ending():
+        with self._ending(), self._giving_up():
             while not self._is_closed:
                 if self._has_any():
                     with collector_seldom():
@@ -101,6 +105,15 @@ class Orchestrator:
             with ExitStack() as stack:  # what goes wrong with one must not keep another open
                 for entry in list(self._entries.values()):
                     stack.callback(self._finish, entry)
+
+    @contextmanager
+    def _giving_up(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException as error:
+            self.error = error
+            self._executor.give_up(error)
+            raise
 
     def take(self) -> Call | None:
         """A job of the submission whose turn it is, or of the next that has one."""
@@ -175,8 +188,7 @@ class Orchestrator:
         self._entries.pop(entry.number, None)
         if entry in self._turns:
             self._turns.remove(entry)
-        self._executor.leave(entry.number)
-        try:
-            entry.jobs.finish()
-        finally:
-            entry.over()
+        with ExitStack() as stack:  # what goes wrong with one must not leave the others undone
+            stack.callback(entry.over)
+            stack.callback(entry.jobs.finish)
+            self._executor.leave(entry.number)

@@ -130,6 +130,9 @@ class Shuffled:
     def recall(self, number: int) -> None:
         self.recalled.append(number)
 
+    def give_up(self, error: BaseException) -> None:
+        raise AssertionError("nothing goes wrong here")
+
     def printing(self) -> Sequence[tuple[Call, Output]]:
         return ()
 
@@ -411,6 +414,47 @@ def test_what_ended_is_recorded_even_if_we_break() -> None:
         orchestrator.run()
 
     assert log.statuses == {"t0": "COMPLETED", "t1": "CANCELED"}
+
+
+def test_whoever_waits_is_told_why_before_anything_is_over() -> None:
+    error = LookupError("a bug of ours")
+    told: list[tuple[str, object]] = []
+
+    class Breaking(Shuffled):
+        def submit(self, source: Source) -> None:
+            raise error
+
+        def give_up(self, error: BaseException) -> None:
+            told.append(("executor", error))
+
+    log = Log()
+    plan = plan_of([[]])
+    orchestrator = Orchestrator(Breaking(plan))
+    jobs = entry_of(plan, log).jobs
+    orchestrator.add(Entry(0, jobs, lambda: told.append(("run", orchestrator.error))))
+
+    with pytest.raises(LookupError, match=r"^a bug of ours$"):
+        orchestrator.run_until_closed()
+
+    assert told == [("executor", error), ("run", error)]
+    assert log.statuses == {"t0": "CANCELED"}
+
+
+def test_a_run_is_over_even_if_the_executor_breaks() -> None:
+    class Breaking(Shuffled):
+        def leave(self, number: int) -> None:
+            raise LookupError("a bug of ours")
+
+    log = Log()
+    plan = plan_of([[]])
+    over: list[bool] = []
+    orchestrator = Orchestrator(Breaking(plan))
+    orchestrator.add(Entry(0, entry_of(plan, log).jobs, lambda: over.append(True)))
+
+    with pytest.raises(LookupError, match=r"^a bug of ours$"):
+        orchestrator.run()
+
+    assert (log.statuses, over) == ({"t0": "COMPLETED"}, [True])
 
 
 def test_jobs_cannot_be_run_again() -> None:

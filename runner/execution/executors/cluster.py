@@ -179,6 +179,13 @@ class ClusterExecutor:
             with suppress(OSError):  # full: it will end
                 os.write(self._waking, b"!")
 
+    def give_up(self, error: BaseException) -> None:
+        """Nobody will wait any more: let no other thread wait for an answer."""
+        self._error = self._error or error
+        for answer in list(self._asked):
+            if not answer.done():
+                answer.set_exception(self._error)
+
     def printing(self) -> Sequence[tuple[Call, Output]]:
         """What a job prints is here when it has ended."""
         return ()
@@ -203,13 +210,6 @@ class ClusterExecutor:
             for batch in _divided(calls, 1 if is_worth_it else WORTH_IT, room):
                 self._send(batch)
 
-    def wait(self, timeout: float | None) -> Sequence[Outcome]:
-        try:
-            return self._wait(timeout)
-        except BaseException as error:
-            self._give_up(error)
-            raise
-
     def recall(self, number: int) -> None:
         waiting = [each for each in self._attempts if each.call.work == number and not each.worker]
         self._drop(waiting)
@@ -227,7 +227,7 @@ class ClusterExecutor:
     def close(self) -> None:
         if self._is_closed:
             return
-        self._give_up(SetupError("the cluster has been left"))
+        self.give_up(SetupError("the cluster has been left"))
         self._link.turn()
         while self._acks:
             self._link.ack(self._acks.popleft()[1])
@@ -362,7 +362,7 @@ class ClusterExecutor:
 
     # Outcomes come in
 
-    def _wait(self, timeout: float | None) -> Sequence[Outcome]:
+    def wait(self, timeout: float | None) -> Sequence[Outcome]:
         while self._errands:
             self._errands.popleft()()
         if self._session is not None:
@@ -655,13 +655,6 @@ class ClusterExecutor:
         if found is not None and found[0] == 0:
             for attempt in late:
                 self._attempts.suspect(attempt, now)
-
-    def _give_up(self, error: BaseException) -> None:
-        """Nobody will wait any more: let no other thread wait for an answer."""
-        self._error = self._error or error
-        for answer in list(self._asked):
-            if not answer.done():
-                answer.set_exception(self._error)
 
 
 def _divided(calls: Sequence[Call], least: int, room: int) -> list[Sequence[Call]]:

@@ -66,6 +66,9 @@ class DevelopmentExecutor:
     def wake(self) -> None:
         self._wakes.put(None)
 
+    def give_up(self, error: BaseException) -> None:
+        """There is one thread."""
+
     def printing(self) -> Sequence[tuple[Call, Output]]:
         return ()
 

@@ -258,13 +258,6 @@ class StandaloneExecutor:
             self._workers.send(self._desks[number].worker, messages.frame(messages.CALLS, batch))
 
     def wait(self, timeout: float | None) -> Sequence[Outcome]:
-        try:
-            return self._wait(timeout)
-        except BaseException as error:
-            self._give_up(error)
-            raise
-
-    def _wait(self, timeout: float | None) -> Sequence[Outcome]:
         while self._errands:
             self._errands.popleft()()
         self._furnish()
@@ -278,6 +271,13 @@ class StandaloneExecutor:
 
     def wake(self) -> None:
         self._workers.wake()
+
+    def give_up(self, error: BaseException) -> None:
+        """Nobody will wait any more: let no other thread wait for an answer."""
+        self._error = self._error or error
+        for answer in list(self._asked):
+            if not answer.done():
+                answer.set_exception(self._error)
 
     def printing(self) -> list[tuple[Call, Output]]:
         """What runs, and what it has printed so far. For any thread; another may be faster."""
@@ -296,7 +296,7 @@ class StandaloneExecutor:
         self._doomed.add((call.work, call.job))
 
     def close(self) -> None:
-        self._give_up(SetupError("the workers have been ended"))
+        self.give_up(SetupError("the workers have been ended"))
         self._workers.close()
 
     # Other threads
@@ -312,13 +312,6 @@ class StandaloneExecutor:
             return answer.result()
         finally:
             self._asked.discard(answer)
-
-    def _give_up(self, error: BaseException) -> None:
-        """Nobody will wait any more: let no other thread wait for an answer."""
-        self._error = self._error or error
-        for answer in list(self._asked):
-            if not answer.done():
-                answer.set_exception(self._error)
 
     # Submissions
 
