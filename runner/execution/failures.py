@@ -90,6 +90,11 @@ def import_failure(error: BaseException, code: str, *, full: bool = False) -> Fa
     return _of_users(error, code, full=full)
 
 
+def bug_failure(error: BaseException) -> Failure:
+    """Describe a bug of ours by which a job cannot go on."""
+    return _of_users(error, "RUN901", full=True)
+
+
 def _of_ours(error: JobError, *, full: bool) -> Failure:
     message, hint = str(error), error.hint
     cause = error.__cause__

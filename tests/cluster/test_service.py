@@ -71,6 +71,36 @@ def test_a_thread_of_a_worker_fails(
     assert here.commits() == {"t0": 1, "t1": 1}
 
 
+@pytest.mark.parametrize("where", ["Driver.prepare", "Service._next"])
+def test_a_message_cannot_be_taken_in(
+    broker_url: str, ground: Make, tmp_path: Path, where: str
+) -> None:
+    """What has begun is ended, and the worker goes on."""
+    here = ground(chain(2))
+    here.hold("t0", "a")
+    bug = f"""\
+from runner.execution.cluster.service import Driver, Service
+
+def bug(*_):
+    raise KeyError("tasks")
+
+{where} = bug
+"""
+    worker = here.worker(broker_url, "a", PYTHONPATH=with_bug(tmp_path, bug))
+
+    run = here.run(broker_url)
+
+    assert run.end() == 1, run.text
+    assert "error[RUN901]: task `t0` failed: KeyError: 'tasks'\n" in run.said
+    worker.terminate()
+    assert worker.end() == 0, worker.text
+    assert worker.said[1:3] == [
+        "1 jobs of default cannot be run:\n",
+        "Traceback (most recent call last):\n",
+    ]
+    assert here.commits() == {}
+
+
 @pytest.mark.parametrize("where", ["submit", "_hear"])
 def test_the_thread_of_a_run_fails(
     broker_url: str, ground: Make, tmp_path: Path, where: str

@@ -25,7 +25,7 @@ from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread
-from time import monotonic
+from time import monotonic, time
 from types import NoneType
 from typing import Any, Final, TextIO
 
@@ -52,7 +52,7 @@ from runner.execution.cluster.talk import (
 from runner.execution.executor import Work
 from runner.execution.executors import workers_of
 from runner.execution.executors.standalone import StandaloneExecutor
-from runner.execution.failures import masked
+from runner.execution.failures import bug_failure, masked
 from runner.execution.importing import UserCodeError
 from runner.execution.instance import open_instance, storage_folder
 from runner.execution.session import memory_of, remove_remains, session_of
@@ -419,11 +419,12 @@ class Service:
             return
         try:
             driver, prepared = self._accepted(versions, owner, jobs)
+            self._do(driver, prepared, owner, jobs, received)
         except Refusal as refusal:
             self._say(f"{len(jobs)} jobs of {owner.name} are refused: {refusal.told.get('why')}")
             self._tell_and_wait(owner, {"kind": "refused", "attempts": named, **refusal.told})
-            return
-        self._do(driver, prepared, owner, jobs, received)
+        except Exception as error:  # noqa: BLE001 - else it would look like a worker that is lost
+            self._fail(owner, jobs, error)
 
     # Messages
 
@@ -486,18 +487,30 @@ class Service:
         orders = [Order(owner, job, done, Permit(until)) for job in jobs]
         for order in orders:
             self._orders[owner.session, order.named] = order
-        self._sign("begun", owner, orders)
-        driver.hand(orders, prepared)
-        told: list[Future[bool]] = []
-        left = len(orders)
-        while left:
-            ended = self._next(done, left)
-            left -= len(ended)
-            told.append(self._tell_ended(driver, owner, ended))
-        for each in told:
-            each.result()
-        for order in orders:
-            self._orders.pop((owner.session, order.named), None)
+        try:
+            self._sign("begun", owner, orders)
+            driver.hand(orders, prepared)
+            told: list[Future[bool]] = []
+            left = len(orders)
+            while left:
+                ended = self._next(done, left)
+                left -= len(ended)
+                told.append(self._tell_ended(driver, owner, ended))
+            for each in told:
+                each.result()
+        except Exception:
+            self._drop(orders)
+            raise
+        finally:
+            for order in orders:
+                self._orders.pop((owner.session, order.named), None)
+
+    def _fail(self, owner: Owner, jobs: Sequence[Job], error: Exception) -> None:
+        """Tell of a bug of ours as the failure of the jobs that it has hit."""
+        failure = masked(bug_failure(error), self._drivers[-1].session.mask)
+        self._say(f"{len(jobs)} jobs of {owner.name} cannot be run:\n{failure.traceback.rstrip()}")
+        ended = [Ended(each.task, each.attempt, time(), 0.0, failure, (), "") for each in jobs]
+        self._tell_and_wait(owner, ended_message(owner.work, ended))
 
     def _next(
         self, done: SimpleQueue[tuple[Order, Outcome]], most: int
