@@ -566,6 +566,28 @@ def test_a_worker_that_means_something_else(
     assert {name: here.callers(name) for name in ("t0", "t1")} == {"t0": ["a"], "t1": ["a"]}
 
 
+def test_a_worker_that_refuses_leaves_jobs_to_one_that_is_busy(
+    broker_url: str, ground: Make
+) -> None:
+    here, there = ground(wide(4)), ground(wide(4))
+    there.queue = here.queue
+    there.write(steps=STEPS.replace("hexdigest()", "hexdigest()[:8]"))
+    here.hold("t0", "a")
+    here.worker(broker_url, "a", slots=1)
+    run = here.run(broker_url)
+    here.reach("t0", "a")
+    other = there.worker(broker_url, "other")
+    run.expect("takes no jobs of this run: other code there")
+
+    assert run.still_runs(LEASE)
+    other.terminate()
+    here.free("t0", "a")
+
+    assert other.end() == 0, other.text
+    assert 1 < other.text.count("are refused: code") < 40
+    is_whole(here, run)
+
+
 def test_workers_that_all_mean_something_else(broker_url: str, ground: Make) -> None:
     here, there = ground(chain(2)), ground(chain(2))
     there.queue = here.queue

@@ -24,7 +24,7 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from threading import Lock, Thread
+from threading import Event, Lock, Thread
 from time import monotonic, time
 from types import NoneType
 from typing import Any, Final, TextIO
@@ -63,6 +63,7 @@ from runner.plan.model import ExecutionPlan
 from runner.store.logs import read_slice
 
 _PAUSE: Final = 1.0  # seconds after which what was not taken is told again
+_FIRST_REST: Final = 0.1  # seconds for which a slot takes nothing when it has refused jobs
 TOGETHER: Final = 0.005
 """Seconds for which the outcomes of short jobs are kept back, so that several are told together."""
 _MOST_PRINTED: Final = 64 * 1024
@@ -374,6 +375,8 @@ class Service:
         self._orders: dict[tuple[str, Attempted], Order] = {}
         self._over: set[tuple[str, int | None]] = set()
         self._taken: dict[tuple[str, int], set[int]] = {}
+        self._leaving = Event()
+        self._rest_for = _FIRST_REST
         self._broker = broker
         link = Link(broker, self._prepare)
         self._talker = Talker(link, self._hear, self._lease)
@@ -419,14 +422,21 @@ class Service:
             return
         try:
             driver, prepared = self._accepted(versions, owner, jobs)
+            self._rest_for = _FIRST_REST
             self._do(driver, prepared, owner, jobs, received)
         except Refusal as refusal:
             self._say(f"{len(jobs)} jobs of {owner.name} are refused: {refusal.told.get('why')}")
             self._tell_and_wait(owner, {"kind": "refused", "attempts": named, **refusal.told})
+            self._rest()
         except Exception as error:  # noqa: BLE001 - else it would look like a worker that is lost
             self._fail(owner, jobs, error)
 
     # Messages
+
+    def _rest(self) -> None:
+        """Leave to others what was refused here, since it comes again; longer each time."""
+        self._leaving.wait(self._rest_for)
+        self._rest_for = min(2 * self._rest_for, self._lease / 6)
 
     def _are_new(self, owner: Owner, jobs: Sequence[Job]) -> bool:
         """Whether a message has not come before: no number of an attempt is used twice."""
@@ -440,7 +450,7 @@ class Service:
     def _accepted(
         self, versions: Versions, owner: Owner, jobs: Sequence[Job]
     ) -> tuple[Driver, Prepared]:
-        if _is_leaving():  # Celery heeds that only when it is done with what has arrived
+        if self._leaving.is_set():  # Celery heeds that only when it is done with what has arrived
             raise Refusal(why="leaving", message="it is about to end")
         if versions != Versions.here():
             raise Refusal(why="versions", versions=attrs.astuple(Versions.here()))
@@ -696,8 +706,10 @@ class Service:
             each.close()
 
     def _worker(self, is_unwanted: Callable[[], bool]) -> Any:
+        from celery import signals
         from celery.exceptions import SecurityWarning
 
+        signals.worker_shutting_down.connect(lambda **_: self._leaving.set(), weak=False)
         with warnings.catch_warnings():
             # It warns root of messages that can do anything: ours are sealed JSON, which names
             # tasks of the config alone, and jobs run in processes of their own, not in Celery's.
@@ -754,12 +766,6 @@ def _consumer(is_unwanted: Callable[[], bool]) -> Any:
             return super().ensure_connected(conn)
 
     return Impatient
-
-
-def _is_leaving() -> bool:
-    from celery.worker import state
-
-    return state.should_stop is not None
 
 
 _SETTINGS: Final[Mapping[str, Any]] = {
