@@ -7,7 +7,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from machines import Make, chain
+from machines import LEASE, STEPS, Make, chain
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -24,8 +24,8 @@ def test_a_signal_when_a_worker_has_just_begun(
     assert [line for line in worker.said[1:] if line.strip() and not line.startswith(words)] == []
 
 
-def with_bug(folder: Path, code: str) -> str:
-    """A PYTHONPATH for a process of which the code breaks something."""
+def broken_by(folder: Path, code: str) -> str:
+    """A PYTHONPATH for a process in which that code breaks something."""
     (folder / "sitecustomize.py").write_text(code, encoding="utf-8")
     return os.pathsep.join((str(folder), os.environ.get("PYTHONPATH", "")))
 
@@ -60,7 +60,7 @@ def test_a_thread_of_a_worker_fails(
     """The worker ends, so that it can be started again, and its jobs go to others."""
     here = ground(chain(2))
     here.hold("t0", "a")
-    worker = here.worker(broker_url, "a", PYTHONPATH=with_bug(tmp_path, bug))
+    worker = here.worker(broker_url, "a", PYTHONPATH=broken_by(tmp_path, bug))
     run = here.run(broker_url)
 
     assert worker.end() == 5, worker.text
@@ -86,7 +86,7 @@ def bug(*_):
 
 {where} = bug
 """
-    worker = here.worker(broker_url, "a", PYTHONPATH=with_bug(tmp_path, bug))
+    worker = here.worker(broker_url, "a", PYTHONPATH=broken_by(tmp_path, bug))
 
     run = here.run(broker_url)
 
@@ -99,6 +99,42 @@ def bug(*_):
         "Traceback (most recent call last):\n",
     ]
     assert here.commits() == {}
+
+
+def test_a_worker_gives_signs_of_life_while_it_ends_processes_of_old_code(
+    broker_url: str, ground: Make, tmp_path: Path
+) -> None:
+    here = ground(chain(2))
+    slow = f"""\
+from pathlib import Path
+
+from runner.execution.guard import Guard
+
+def close(self, close=Guard.close):
+    gate = Path({str(here.gate("closing", "a"))!r})
+    if gate.exists():
+        gate.read_bytes()
+    close(self)
+
+Guard.close = close
+"""
+    worker = here.worker(broker_url, "a", PYTHONPATH=broken_by(tmp_path, slow))
+    assert here.run(broker_url).end() == 0
+    here.write(steps=STEPS.replace("at work", "at work again"))
+    here.hold("closing")
+    here.hold("t1")
+
+    run = here.run(broker_url)
+    here.reach("t1")
+    here.reach("closing")
+    assert run.still_runs(2 * LEASE)
+    here.free("t1")
+
+    assert run.end() == 0, run.text
+    assert here.calls() == {"t0": 2, "t1": 2}, run.text
+    worker.terminate()
+    here.free("closing")
+    assert worker.end() == 0, worker.text
 
 
 @pytest.mark.parametrize("where", ["submit", "_hear"])
@@ -118,7 +154,7 @@ def bug(self, _):
 ClusterExecutor.{where} = bug
 """
 
-    run = here.run(broker_url, PYTHONPATH=with_bug(tmp_path, bug))
+    run = here.run(broker_url, PYTHONPATH=broken_by(tmp_path, bug))
 
     assert run.end() == 5, run.text
     assert "error[RUN901]: internal error: KeyError: 'tasks'\n" in run.said

@@ -17,9 +17,9 @@ import select
 import sys
 import warnings
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -200,12 +200,17 @@ class Talker:
 
 
 class Driver:
-    """The thread that runs the standalone executor, and what its calls are."""
+    """The thread that runs the standalone executor, and what its calls are.
+
+    Attributes:
+        messages: how many there are of which jobs are run here.
+    """
 
     def __init__(self, config: Config) -> None:
         self.config = config
         self.meaning = Meaning(config)
         self.session = attrs.evolve(session_of(config), most_printed=_MOST_PRINTED)
+        self.messages = 0
         self._running: dict[tuple[int, int], Order] = {}
         self._waiting: deque[Order] = deque()
         self._prepared: dict[tuple[str, str, str, bool], Prepared] = {}
@@ -231,10 +236,6 @@ class Driver:
             if key not in self._prepared:
                 self._prepared[key] = self._new(owner, len(self._prepared) + 1)
             return self._prepared[key]
-
-    @property
-    def is_idle(self) -> bool:
-        return not (self._running or self._waiting)
 
     def hand(self, orders: Sequence[Order], prepared: Prepared) -> None:
         """Have jobs run. For any thread."""
@@ -421,9 +422,10 @@ class Service:
         if self._is_over(owner) or not self._are_new(owner, jobs):
             return
         try:
-            driver, prepared = self._accepted(versions, owner, jobs)
-            self._rest_for = _FIRST_REST
-            self._do(driver, prepared, owner, jobs, received)
+            with self._driver(versions, jobs) as driver:
+                prepared = self._prepared(driver, owner)
+                self._rest_for = _FIRST_REST
+                self._do(driver, prepared, owner, jobs, received)
         except Refusal as refusal:
             self._say(f"{len(jobs)} jobs of {owner.name} are refused: {refusal.told.get('why')}")
             self._tell_and_wait(owner, {"kind": "refused", "attempts": named, **refusal.told})
@@ -447,9 +449,13 @@ class Service:
             taken |= numbers
         return are_new
 
-    def _accepted(
-        self, versions: Versions, owner: Owner, jobs: Sequence[Job]
-    ) -> tuple[Driver, Prepared]:
+    @contextmanager
+    def _driver(self, versions: Versions, jobs: Sequence[Job]) -> Iterator[Driver]:
+        """The driver of what jobs mean; when they have ended, old ones without any are closed.
+
+        Raises:
+            Refusal: they are not run here.
+        """
         if self._leaving.is_set():  # Celery heeds that only when it is done with what has arrived
             raise Refusal(why="leaving", message="it is about to end")
         if versions != Versions.here():
@@ -458,12 +464,24 @@ class Service:
             driver = self._drivers[-1]
             if _difference(driver.config, driver.meaning, jobs) is not None:
                 driver = self._renewed(jobs)
+            driver.messages += 1
+        try:
+            yield driver
+        finally:
+            with self._lock:
+                driver.messages -= 1
+                old = [each for each in self._drivers[:-1] if not each.messages]
+                self._drivers = [each for each in self._drivers if each not in old]
+            for each in old:  # which takes a while, and the talker must not wait for
+                each.close()
+
+    def _prepared(self, driver: Driver, owner: Owner) -> Prepared:
         prepared = driver.prepare(owner)
         if prepared.has_files and not is_shared(driver.config, owner.session):
             where = storage_folder(driver.config).absolute()
             message = f"{where} is not the storage folder of the run: do both see the same files?"
             raise Refusal(why="files", message=message)
-        return driver, prepared
+        return prepared
 
     def _renewed(self, jobs: Sequence[Job]) -> Driver:
         """A driver of the config and the code as they are now; the old one ends its jobs.
@@ -680,7 +698,6 @@ class Service:
                 self._sign("alive", owner, sure)
             if doubtful:
                 self._doubt(owner, doubtful)
-        self._close_old_drivers()
 
     def _doubt(self, owner: Owner, orders: Sequence[Order]) -> None:
         """Ask whether attempts count; they do not where for long nobody is there to ask."""
@@ -697,13 +714,6 @@ class Service:
 
         named = [each.named for each in orders]
         self._tell(owner, {"kind": "doubt", "asked": now, "attempts": named}, asked)
-
-    def _close_old_drivers(self) -> None:
-        with self._lock:
-            old = [each for each in self._drivers[:-1] if each.is_idle]
-            self._drivers = [each for each in self._drivers if each not in old]
-        for each in old:
-            each.close()
 
     def _worker(self, is_unwanted: Callable[[], bool]) -> Any:
         from celery import signals
