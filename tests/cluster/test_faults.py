@@ -553,6 +553,8 @@ def test_a_worker_that_means_something_else(
     broker_url: str, ground: Make, old: str, new: str, file: str, message: str
 ) -> None:
     here, there = ground(chain(2)), ground(chain(2))
+    here.lease = 30  # the other begins meanwhile
+    here.write()
     there.queue = here.queue
     there.write()
     there.change(file, old, new)
@@ -603,6 +605,8 @@ def test_workers_that_all_mean_something_else(broker_url: str, ground: Make) -> 
 
 def test_a_worker_of_another_version(broker_url: str, ground: Make, tmp_path: Path) -> None:
     here = ground(chain(2))
+    here.lease = 30  # the other begins meanwhile
+    here.write()
     (tmp_path / "sitecustomize.py").write_text(
         "import runner\nrunner.__version__ = '99.0'\n", encoding="utf-8"
     )
