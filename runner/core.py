@@ -372,6 +372,13 @@ class Core:
         """The folder of what jobs print."""
         return self._shared.session.logs
 
+    def hurry(self) -> None:
+        """Wait no more for what jobs would need, such as a broker, since none is to run.
+
+        What is prepared meanwhile, or from now on, has to be stopped. Safe in a signal handler.
+        """
+        self._shared.engine.hurry()
+
     def printing(self) -> list[tuple[str, Output]]:
         """The tasks whose jobs run, and what they have printed so far."""
         by_number = {each.number: each.plan for each in list(self._shared.submissions)}

@@ -203,7 +203,7 @@ def execute_plans(
         Core(config, checked=True, mode=mode, executor=executor) as core,
     ):
         events = Events(answer) if manner.format == "jsonl" else None
-        with Stopping(manner.timeout) as stopping:
+        with Stopping(core, manner.timeout) as stopping:
             # where jobs share workers, so do scenarios; in this thread, they come one by one
             groups = [[plan] for plan in plans] if mode is Mode.DEVELOPMENT else [plans]
             for group in groups:

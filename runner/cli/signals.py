@@ -15,7 +15,7 @@ from runner.errors import ExitCode
 from runner.execution.failures import InterruptedRunError
 
 if TYPE_CHECKING:  # it takes long to import
-    from runner.core import Submission
+    from runner.core import Core, Submission
 
 
 class Stopping:
@@ -27,12 +27,14 @@ class Stopping:
         exit_code: what the command has to end with; None: nothing came.
     """
 
-    def __init__(self, timeout: float | None = None) -> None:
+    def __init__(self, core: Core, timeout: float | None = None) -> None:
         """Take the place of the signals' handlers as long as the block lasts.
 
         Args:
+            core: of the runs.
             timeout: seconds after which everything is ended; None: never.
         """
+        self._core = core
         self.exit_code: int | None = None
         self._submissions: Sequence[Submission] = ()
         self._here = False
@@ -95,6 +97,7 @@ class Stopping:
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
     def _stop(self) -> None:
+        self._core.hurry()
         for submission in self._submissions:
             submission.stop()
 

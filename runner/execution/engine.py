@@ -22,6 +22,7 @@ class Engine:
         self._executor = executor
         self._orchestrator: Orchestrator | None = None
         self._thread: Thread | None = None
+        self._is_hurried = False
         self._is_closed = False
 
     @property
@@ -43,6 +44,8 @@ class Engine:
             raise UsageError("the core is closed")
         if self._executor is None:
             self._executor = EXECUTORS[self._mode](self._job)
+            if self._is_hurried:
+                self._executor.hurry()
         if self._orchestrator is None:
             self._orchestrator = Orchestrator(self._executor)
             if self._mode is not Mode.DEVELOPMENT:
@@ -65,6 +68,12 @@ class Engine:
     def ask(self, entry: Entry, request: str) -> None:
         if self._orchestrator is not None:
             self._orchestrator.ask(entry, request)
+
+    def hurry(self) -> None:
+        """Let nobody wait for what jobs would need. Safe in a signal handler."""
+        self._is_hurried = True
+        if self._executor is not None:
+            self._executor.hurry()
 
     def close(self) -> None:
         """End everything that was started; what runs is canceled."""

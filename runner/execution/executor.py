@@ -69,6 +69,12 @@ class Executor(Protocol):
             SetupError: what runs jobs cannot be started.
         """
 
+    def hurry(self) -> None:
+        """Let all that wait in `enter` for what is not there go on without, now and from now on.
+
+        For whoever does not want a job to run any more. Safe in a signal handler.
+        """
+
     def write_first(self, work: Work, nodes: Sequence[DataNodeConfig]) -> None:
         """Write the default data of data nodes, where the functions that make it may run.
 

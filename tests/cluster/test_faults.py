@@ -10,6 +10,7 @@ import json
 import os
 import re
 import signal
+import socket
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
@@ -19,7 +20,20 @@ from typing import Any, Final
 import brokers
 import kombu
 import pytest
-from machines import KEY, LEASE, STEPS, Command, Ground, Make, Task, chain, layers, once, wide
+from machines import (
+    KEY,
+    LEASE,
+    PATIENCE,
+    STEPS,
+    Command,
+    Ground,
+    Make,
+    Task,
+    chain,
+    layers,
+    once,
+    wide,
+)
 
 from runner.execution.cluster.link import Names
 from runner.execution.cluster.sealing import Seal
@@ -665,6 +679,46 @@ def test_a_run_is_interrupted_twice(broker_url: str, ground: Make) -> None:
     assert code == 130, run.text
     assert worker.end() == 0, worker.text
     assert here.commits() == {}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_is_interrupted_while_there_is_no_broker(
+    ground: Make, number: signal.Signals
+) -> None:
+    """It ends at once, as one that a signal has stopped."""
+    run = ground(chain(2)).run(f"amqp://{brokers.HOST}:{brokers.free_port()}//")
+    run.expect("no broker: Connection refused; trying for 30 s")
+
+    run.process.send_signal(number)
+
+    assert not run.still_runs(10)
+    assert run.end() == 128 + number, run.text
+    assert re.search(r"\nRun \w+ was stopped: 2 canceled in ", run.text)
+
+
+def test_a_run_is_interrupted_while_a_broker_does_not_answer(ground: Make) -> None:
+    with socket.create_server((brokers.HOST, 0)) as server:
+        server.settimeout(PATIENCE)
+        run = ground(chain(2)).run(f"amqp://{brokers.HOST}:{server.getsockname()[1]}//")
+        connection, _ = server.accept()
+
+        run.process.send_signal(signal.SIGINT)
+
+        with connection:
+            assert not run.still_runs(4)  # a connection is waited for for 5 s
+    assert run.end() == 130, run.text
+
+
+def test_a_run_is_interrupted_when_the_broker_is_gone(proxy: brokers.Proxy, ground: Make) -> None:
+    run = ground(chain(2)).run(proxy.url)
+    run.expect("no worker takes jobs")
+    proxy.cut()
+    run.expect("cannot be reached")
+
+    run.process.send_signal(signal.SIGINT)
+
+    assert not run.still_runs(10)
+    assert run.end() == 130, run.text
 
 
 def test_a_run_is_canceled(broker_url: str, ground: Make) -> None:

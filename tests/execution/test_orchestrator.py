@@ -96,6 +96,9 @@ class Shuffled:
     def enter(self, work: Work) -> None:
         raise AssertionError("these tests have no work")
 
+    def hurry(self) -> None:
+        raise AssertionError("nobody stops these tests")
+
     def write_first(self, work: Work, nodes: Sequence[DataNodeConfig]) -> None:
         raise AssertionError("these tests have no work")
 

@@ -2,19 +2,23 @@
 
 It is polled: who owns it waits for its socket together with whatever else may happen, and calls
 `turn` when that is ready or time has passed. Nothing that is published is waited for: the broker
-confirms later, or does not (https://www.rabbitmq.com/docs/confirms).
+confirms later, or does not (https://www.rabbitmq.com/docs/confirms). Nor is a broker that does not
+answer waited for: a thread does, and whoever owns the link may leave it to that.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import random
 import select
 import ssl
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
+from threading import Thread
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -85,6 +89,32 @@ class Delivery:
     tag: int | None
 
 
+class _Connecting:
+    """A connection that comes about in a thread of its own.
+
+    Attributes:
+        connected: it, or why there is none.
+        descriptor: can be read when that is known.
+    """
+
+    def __init__(self, connection: Any) -> None:
+        self.connected: Future[Any] = Future()
+        self.descriptor, self._end = os.pipe()
+        Thread(target=self._run, args=(connection,), name="connecting", daemon=True).start()
+
+    def _run(self, connection: Any) -> None:
+        try:
+            connection.connect()
+            self.connected.set_result(connection)
+        except BaseException as error:  # noqa: BLE001 - it is raised where somebody wants to connect
+            self.connected.set_exception(error)
+        finally:
+            os.close(self._end)
+
+    def close(self) -> None:
+        os.close(self.descriptor)
+
+
 class Link:
     """A connection to the broker.
 
@@ -114,6 +144,7 @@ class Link:
         self._kombu = kombu
         self._urls = deque(split_brokers(url))
         self._prepare = prepare
+        self._connecting: _Connecting | None = None
         self._connection: Any = None
         self._channel: Any = None
         self._arrived: deque[Delivery] = deque()
@@ -131,21 +162,27 @@ class Link:
 
     def fileno(self) -> int | None:
         """What can be read when `turn` has something to do; None: there is no connection."""
+        if self._connecting is not None:
+            return self._connecting.descriptor
         return self._amqp.sock.fileno() if self.is_up else None
 
     def patience(self) -> float:
         """Seconds after which `turn` is to be called in any case."""
         if self._arrived or self._confirmations:  # they came while something was published
             return 0.0
+        if self._connecting is not None:
+            return _PATIENCE
         due = self._beat if self.is_up else self._next
         return max(0.0, due - monotonic())
 
     def turn(self) -> list[Delivery]:
         """Connect where that is due, and take in what has arrived."""
         if not self.is_up:
-            if monotonic() < self._next:
+            if self._connecting is None and monotonic() >= self._next:
+                self._connecting = _Connecting(self._new())
+            if self._connecting is None or not self._connecting.connected.done():
                 return []
-            self._connect()
+            self._connect(self._connecting)
         with self._told():
             if self.is_up:
                 self._read()
@@ -261,6 +298,9 @@ class Link:
                 self._channel.queue_delete(queue)
 
     def close(self) -> None:
+        if self._connecting is not None:
+            self._connecting.close()
+            self._connecting = None
         connection, self._connection = self._connection, None
         self.is_up = False
         if connection is not None:
@@ -273,20 +313,22 @@ class Link:
     def _amqp(self) -> Any:
         return self._connection.connection
 
-    def _connect(self) -> None:
-        url = self._urls[0]
+    def _new(self) -> Any:
         options = {
             "read_timeout": _PATIENCE,
             "write_timeout": _PATIENCE,
             "on_blocked": self._on_blocked,
             "on_unblocked": self._on_unblocked,
         }
-        connection = self._kombu.Connection(
-            url, heartbeat=HEARTBEAT, connect_timeout=5, transport_options=options
+        return self._kombu.Connection(
+            self._urls[0], heartbeat=HEARTBEAT, connect_timeout=5, transport_options=options
         )
+
+    def _connect(self, connecting: _Connecting) -> None:
+        connecting.close()
+        self._connecting = None
         try:
-            connection.connect()
-            self._connection = connection
+            self._connection = connecting.connected.result()
             self._channel = self._amqp.channel()
             self._channel.confirm_select()
             self._channel.events["basic_ack"].add(self._on_ack)
@@ -297,8 +339,9 @@ class Link:
             self._canceled = False
             self._prepare(self)
         except self._errors()[0] as error:
-            with suppress(Exception):
-                connection.close()
+            if self._connection is not None:
+                with suppress(Exception):
+                    self._connection.close()
             self._connection = None
             self._urls.rotate(-1)
             self._go_down(error)

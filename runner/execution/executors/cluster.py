@@ -148,6 +148,7 @@ class ClusterExecutor:
         self._wakes, self._waking = os.pipe()
         for descriptor in (self._wakes, self._waking):
             os.set_blocking(descriptor, False)
+        self._is_hurried = False
         self._is_closed = False
 
     @property
@@ -170,6 +171,10 @@ class ClusterExecutor:
             entered.result()
         finally:
             self._asked.discard(entered)
+
+    def hurry(self) -> None:
+        self._is_hurried = True
+        self.wake()
 
     def write_first(self, work: Work, nodes: Sequence[DataNodeConfig]) -> None:
         write_first_values(nodes, work.instance.storages)
@@ -228,7 +233,8 @@ class ClusterExecutor:
         if self._is_closed:
             return
         self.give_up(SetupError("the cluster has been left"))
-        self._link.turn()
+        if self._link.is_up:
+            self._link.turn()
         while self._acks:
             self._link.ack(self._acks.popleft()[1])
         if self._session is not None:
@@ -270,12 +276,13 @@ class ClusterExecutor:
         """Let submissions begin as soon as there is a broker."""
         while self._entering:
             known, entered, until = self._entering[0]
-            if not self._link.is_up and monotonic() < until:
+            may_begin = self._link.is_up or self._is_hurried
+            if not may_begin and monotonic() < until:
                 if self._link.why:
                     self._say(f"no broker: {self._link.why}; trying for {PATIENCE:g} s")
                 return
             self._entering.popleft()
-            if self._link.is_up:
+            if may_begin:
                 self._known[known.work.number] = known
                 entered.set_result(None)
             else:

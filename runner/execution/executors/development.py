@@ -38,6 +38,9 @@ class DevelopmentExecutor:
         self._full_traceback = work.full_traceback
         import_classes(work.plan.data_nodes.values())
 
+    def hurry(self) -> None:
+        """Nothing is waited for."""
+
     def write_first(self, work: Work, nodes: Sequence[DataNodeConfig]) -> None:
         write_first_values(nodes, work.instance.storages)
 

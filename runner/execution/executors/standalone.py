@@ -222,6 +222,9 @@ class StandaloneExecutor:
         entered: Future[None] = Future()
         self._ask(entered, lambda: self._announce(known, entered))
 
+    def hurry(self) -> None:
+        """What is waited for ends by itself."""
+
     def write_first(self, work: Work, nodes: Sequence[DataNodeConfig]) -> None:
         if not any(_runs_users_code(node) for node in nodes):
             write_first_values(nodes, work.instance.storages)
