@@ -56,11 +56,13 @@ class Stopping:
         kind: type[BaseException] | None,
         error: BaseException | None,
         traceback: TracebackType | None,
-    ) -> None:
+    ) -> bool:
         if self._timer is not None:
             self._timer.cancel()
         for number, handler in self._before.items():
             signal.signal(number, handler)
+        # that is ours, where nothing ran yet that could be ended in another way
+        return isinstance(error, KeyboardInterrupt) and self.exit_code is not None
 
     @contextmanager
     def of(self, submissions: Sequence[Submission], *, here: bool) -> Iterator[None]:

@@ -478,6 +478,18 @@ def test_a_time_limit_of_the_whole_in_development_mode(application: Application)
     assert set(application.recorded().values()) == {"CANCELED"}
 
 
+@pytest.mark.parametrize("mode", ["development", "standalone"])
+def test_a_time_limit_of_modules_that_take_too_long(application: Application, mode: str) -> None:
+    application.write(config_of("a waits", mode=mode))
+    with (application.folder / "jobs.py").open("a") as module:
+        module.write("\ntime.sleep(600)\n")
+
+    code, _, err = application.run("execute", "--timeout", "1s")
+
+    assert (code, err) == (124, "\n--timeout: 1 s are over, what runs is ended\n")
+    assert gone(application.processes, 2.0)
+
+
 @pytest.mark.parametrize("again", range(6))
 def test_a_signal_at_any_moment(application: Application, again: int) -> None:
     """As they come while workers start, while the config is checked, while jobs run."""
