@@ -81,7 +81,7 @@ class JobConfig:
         broker_url: where RabbitMQ listens in cluster mode. With credentials it is a secret: take
             it from the environment.
         queue: the name of the queue in cluster mode.
-        worker_lease: after how long a silence a worker of the cluster counts as dead.
+        worker_lease: after how long a silence a worker of the cluster counts as dead; 1s at least.
         properties: free keys of the application.
     """
 
@@ -90,7 +90,9 @@ class JobConfig:
     start_method: StartMethod = StartMethod.SPAWN
     broker_url: str = attrs.field(default="amqp://localhost", repr=False)
     queue: str = "runner"
-    worker_lease: timedelta = timedelta(seconds=30)
+    worker_lease: timedelta = attrs.field(
+        default=timedelta(seconds=30), metadata={MINIMUM: timedelta(seconds=1)}
+    )
     properties: Mapping[str, Any] = attrs.field(factory=dict)
 
 

@@ -49,6 +49,8 @@ _HOW_WRITTEN: Final[Mapping[str, str]] = {
 }
 _LIKE_ENV: Final = re.compile(r"env\[|\$[{(]?\w|%\w+%", re.IGNORECASE)
 _ENV_HINT: Final = 'a variable of the environment is written "ENV[NAME]"'
+_LONGEST_QUEUE: Final = 200
+"""Bytes: AMQP has 255, and queues beside it have longer names."""
 _INT_BITS: Final = 63
 _MOST_BITS: Final = 14_000
 """Of an int in a free place: Python turns no more than 4300 digits into text."""
@@ -344,9 +346,9 @@ def _at_least(least: Any, made: Converter) -> Hook:
     def hook(raw: Any, _: Any) -> Any:
         value = made.structure(raw, kind)
         if value < least:
-            expected = f"at least {least}"
-            if kind is timedelta:
-                expected = f"more than {format_timedelta(least - timedelta.resolution)}"
+            expected = f"at least {format_timedelta(least) if kind is timedelta else least}"
+            if least == timedelta.resolution:
+                expected = "more than 0s"
             raise BadValueError("RUN116", f"expected {expected}", describe(raw))
         return value
 
@@ -473,6 +475,15 @@ def _path(raw: Any, _: Any) -> str:
     return text
 
 
+def _queue(raw: Any, _: Any) -> str:
+    text = _text(raw, None)
+    if not text.strip():
+        raise BadValueError("RUN116", "expected a name", quote(text))
+    if len(text.encode(errors="replace")) > _LONGEST_QUEUE:
+        raise BadValueError("RUN116", f"expected a name of {_LONGEST_QUEUE} bytes at most")
+    return text
+
+
 def _encoding(raw: Any, _: Any) -> str:
     text = _text(raw, None)
     try:
@@ -523,6 +534,7 @@ _BY_NAME: Final[Mapping[str, Hook]] = {
     "default_path": _path,
     "storage_folder": _path,
     "sqlite_folder_path": _path,
+    "queue": _queue,
     "encoding": _encoding,
     "exposed_type": _exposed_type,
     "sheet_name": _sheet_name,

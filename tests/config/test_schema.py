@@ -486,7 +486,7 @@ def test_says_what_a_key_means_its_unit_and_its_default() -> None:
             r"|ENV\[[A-Za-z_][0-9A-Za-z_]*(:-.*)?\](:[A-Za-z]+)?)$"
         ),
         "description": (
-            "After how long a silence a worker of the cluster counts as dead. "
+            "After how long a silence a worker of the cluster counts as dead; 1s at least. "
             "A duration: days, hours, minutes, seconds, such as `1h30m`. "
             'Default: `"30s"`.'
         ),

@@ -275,6 +275,17 @@ def test_a_key_accepts(cls: type, key: str, raw: Any, value: object) -> None:
             id="no-time-at-all",
         ),
         pytest.param(
+            JobConfig, "worker_lease", "0.9s", "RUN116", 'expected at least 1s, got "0.9s"', None,
+            id="no-time-to-be-silent",
+        ),
+        pytest.param(
+            JobConfig, "queue", " ", "RUN116", 'expected a name, got " "', None, id="blank-queue",
+        ),
+        pytest.param(
+            JobConfig, "queue", "é" * 101, "RUN116", "expected a name of 200 bytes at most", None,
+            id="long-queue",
+        ),
+        pytest.param(
             TaskConfig, "timeout", "", "RUN105", 'expected timedelta, got ""', TIMEDELTA_HINT,
             id="empty-timedelta",
         ),

@@ -165,8 +165,8 @@ configs = st.builds(
         max_nb_of_workers=st.none() | st.integers(1, 99),
         start_method=st.sampled_from(StartMethod),
         broker_url=texts,
-        queue=texts,
-        worker_lease=spans,
+        queue=ids,
+        worker_lease=spans.filter(lambda span: span >= timedelta(seconds=1)),
         properties=properties,
     ),
     core=st.builds(
