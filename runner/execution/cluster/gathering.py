@@ -114,7 +114,7 @@ def hear(found: Gathering, seal: Seal, sealed: object) -> None:
 def _link(url: str, names: Names, queue: str) -> Iterator[Link]:
     def prepare(link: Link) -> None:
         link.declare_jobs(names)
-        link.listen(names)
+        link.declare_control(names)
         link.declare_results(queue)
         link.consume(queue)
 

@@ -146,6 +146,7 @@ class Link:
         self._prepare = prepare
         self._connecting: _Connecting | None = None
         self._connection: Any = None
+        self._amqp: Any = None  # the same without kombu, which looks at each use whether it is up
         self._channel: Any = None
         self._arrived: deque[Delivery] = deque()
         self._unconfirmed: dict[int, Confirmed] = {}
@@ -208,8 +209,8 @@ class Link:
             exchange: instead.
             is_task: whether a worker of Celery is to take it.
             is_lasting: whether it survives a restart of the broker.
-            confirmed: is told, later, whether the broker has it in a queue; at once, and that it
-                has not, where there is no connection.
+            confirmed: is told, later, whether the broker has it in a queue, where that was asked
+                for (`confirm`); at once, and that it has not, where there is no connection.
         """
         if not self.is_up:
             if confirmed is not None:
@@ -223,7 +224,7 @@ class Link:
             self._unconfirmed[self._published] = confirmed
         message.properties["message_id"] = str(self._published)
         with self._told():
-            self._channel.basic_publish(message, exchange, queue, mandatory=not exchange)
+            self._channel.basic_publish(message, exchange, queue, mandatory=confirmed is not None)
 
     def ack(self, tag: int) -> None:
         """All deliveries of this connection up to that one are taken care of."""
@@ -249,6 +250,13 @@ class Link:
 
     # For `prepare`
 
+    def confirm(self) -> None:
+        """Have the broker confirm what is published. Each confirmation is a message too."""
+        self._channel.confirm_select()
+        self._channel.events["basic_ack"].add(self._on_ack)
+        self._channel.events["basic_nack"].add(self._on_nack)
+        self._channel.events["basic_return"].add(self._on_return)
+
     def declare_jobs(self, names: Names) -> None:
         """The queue of jobs."""
         self._channel.queue_declare(names.jobs, durable=True, auto_delete=False)
@@ -258,18 +266,16 @@ class Link:
             queue, durable=True, auto_delete=False, arguments={"x-expires": KEPT * 1000}
         )
 
-    def listen(self, names: Names) -> None:
-        """Hear what all are told."""
+    def declare_control(self, names: Names) -> None:
+        """The exchange by which all are told something."""
         self._channel.exchange_declare(names.control, "fanout", durable=True, auto_delete=False)
-        queue = self._channel.queue_declare("", exclusive=True, auto_delete=True).queue
+
+    def listen(self, names: Names) -> str:
+        """Hear what all are told, and what is told to a queue of our own, whose name this is."""
+        self.declare_control(names)
+        queue = self.listen_alone()
         self._channel.queue_bind(queue, names.control)
-        self._channel.basic_consume(
-            queue,
-            no_ack=True,
-            callback=lambda message: self._arrived.append(
-                Delivery(names.control, message.body, None)
-            ),
-        )
+        return queue
 
     def listen_alone(self) -> str:
         """Hear what is told to a queue of our own, whose name this is; it ends with the link."""
@@ -309,10 +315,6 @@ class Link:
 
     # The connection
 
-    @property
-    def _amqp(self) -> Any:
-        return self._connection.connection
-
     def _new(self) -> Any:
         options = {
             "read_timeout": _PATIENCE,
@@ -329,11 +331,8 @@ class Link:
         self._connecting = None
         try:
             self._connection = connecting.connected.result()
+            self._amqp = self._connection.connection
             self._channel = self._amqp.channel()
-            self._channel.confirm_select()
-            self._channel.events["basic_ack"].add(self._on_ack)
-            self._channel.events["basic_nack"].add(self._on_nack)
-            self._channel.events["basic_return"].add(self._on_return)
             self._published = 0
             self._confirmations.clear()
             self._canceled = False

@@ -68,7 +68,7 @@ def call_the_roll(job: JobConfig, broker: str, key: bytes) -> Roll:
 
     def prepare(link: Link) -> None:
         link.declare_jobs(names)
-        link.listen(names)
+        link.declare_control(names)
         answers.append(link.listen_alone())
 
     link = Link(broker, prepare)

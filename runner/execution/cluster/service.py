@@ -379,6 +379,7 @@ class Service:
         self._leaving = Event()
         self._rest_for = _FIRST_REST
         self._broker = broker
+        self._own_queue = ""
         link = Link(broker, self._prepare)
         self._talker = Talker(link, self._hear, self._lease)
         self._talker.on_beat = self._beat
@@ -564,8 +565,7 @@ class Service:
             elif kind == "begun" and self._link.is_up:  # nobody hears what becomes of them
                 self._drop(orders)
 
-        named = [each.named for each in orders]
-        self._tell(owner, {"kind": kind, "asked": now, "attempts": named}, confirmed)
+        self._tell(owner, self._asking(kind, now, orders), confirmed)
 
     def _tell(
         self,
@@ -629,8 +629,9 @@ class Service:
     # What all are told
 
     def _prepare(self, link: Link) -> None:
+        link.confirm()
         link.declare_jobs(self._names)
-        link.listen(self._names)
+        self._own_queue = link.listen(self._names)
 
     def _hear(self, delivery: Delivery) -> None:
         try:
@@ -712,8 +713,11 @@ class Service:
                 elif now - order.unheard_since > 2 * self._lease:
                     self._drop([order])
 
+        self._tell(owner, self._asking("doubt", now, orders), asked)
+
+    def _asking(self, kind: str, now: float, orders: Sequence[Order]) -> dict[str, Any]:
         named = [each.named for each in orders]
-        self._tell(owner, {"kind": "doubt", "asked": now, "attempts": named}, asked)
+        return {"kind": kind, "asked": now, "attempts": named, "reply": self._own_queue}
 
     def _worker(self, is_unwanted: Callable[[], bool]) -> Any:
         from celery import signals

@@ -8,15 +8,17 @@ Whatever does not fit is refused.
     jobs     what the jobs belong to, the versions, and of each job its task, number, attempt and
              what its settings and its code are, as digests
 
+    to a worker, by a queue of its own, whose name it tells when it asks
+    kept     attempts that count, and when that was asked
+
     to workers, by the exchange that all hear
     who      tell who you are, and how much of a session is left
-    kept     to one: attempts that count, and when that was asked, as `doubt` has it
     dropped  to one or to all: attempts that do not count: end them
     over     a submission, or a whole session; nothing of it counts any more
 
     from workers, by the queue of results
     here     who a worker is, and how much it has to do
-    begun    attempts that it has begun
+    begun    attempts that it has begun, and when; asks whether they count
     alive    attempts that it still has
     doubt    attempts of which it does not know whether they count, and when it asks
     did      how attempts ended

@@ -3,7 +3,8 @@
     orchestrator          this module                    broker                cluster/service.py
     submit ──────► batches ──► link ──► sealed ──► queue of jobs ─────► a worker, and its processes
     wait   ◄── outcomes ◄── attempts ◄── opened ◄── queue of results ◄── begun, alive, did, refused
-                                          sealed ──► exchange of all ──► kept, dropped, over
+                                          sealed ──► queue of a worker ► kept
+                                          sealed ──► exchange of all ──► dropped, over
 
 A job that is handed out is an attempt, of which only the latest of a job counts (`attempts`). A
 worker whose attempt does not count any more is told to drop it, and before that it cannot commit
@@ -35,6 +36,7 @@ from runner.execution.cluster.sameness import Meaning, first_difference
 from runner.execution.cluster.sealing import ForgedError, Seal, key_of
 from runner.execution.cluster.sharing import leave_sign, remove_sign
 from runner.execution.cluster.talk import (
+    Attempted,
     Ended,
     Job,
     Owner,
@@ -291,7 +293,7 @@ class ClusterExecutor:
     def _prepare(self, link: Link) -> None:
         assert self._session is not None, "there is a submission before there is a link"
         link.declare_jobs(self._names)
-        link.listen(self._names)
+        link.declare_control(self._names)
         queue = self._names.results(self._session.name)
         link.declare_results(queue)
         link.consume(queue)
@@ -347,10 +349,13 @@ class ClusterExecutor:
         assert self._seals is not None, "there is a submission"
         self._link.publish(self._seals[0].close(body), self._names.jobs, is_task=True)
 
-    def _tell_all(self, body: Mapping[str, Any]) -> None:
+    def _tell(self, queue: str, body: Mapping[str, Any], *, exchange: str = "") -> None:
         if self._seals is not None:
             text = self._seals[0].close(body)
-            self._link.publish(text, "", exchange=self._names.control, is_lasting=False)
+            self._link.publish(text, queue, exchange=exchange, is_lasting=False)
+
+    def _tell_all(self, body: Mapping[str, Any]) -> None:
+        self._tell("", body, exchange=self._names.control)
 
     def _drop(self, attempts: Iterable[Attempt]) -> None:
         told = [self._named(each.call, each.number) for each in attempts]
@@ -490,8 +495,9 @@ class ClusterExecutor:
             return None
         return self._attempts.find(work, known.places[task], number)
 
-    def _alive(self, body: Mapping[str, Any], worker: str) -> None:
-        dropped = []
+    def _alive(self, body: Mapping[str, Any], worker: str) -> list[Attempted]:
+        """Hear of attempts; those that count."""
+        kept, dropped = [], []
         now = monotonic()
         for named in read_attempts(body):
             attempt = self._found(*named)
@@ -499,14 +505,17 @@ class ClusterExecutor:
                 dropped.append(named)
             else:
                 self._attempts.hear(attempt, worker, now)
+                kept.append(named)
         self._refused_since = None
         self._tell_all_of("dropped", dropped, to=worker)
+        return kept
 
     def _decide(self, body: Mapping[str, Any], worker: str) -> None:
-        self._alive(body, worker)
-        found = [(named, self._found(*named)) for named in read_attempts(body)]
-        kept = [named for named, each in found if each is not None and each.worker == worker]
-        self._tell_all_of("kept", kept, to=worker, asked=body.get("asked"))
+        kept = self._alive(body, worker)
+        if kept and self._session is not None:
+            told = {"kind": "kept", "session": self._session.name, "attempts": kept}
+            reply = read_part(body, "reply", str)
+            self._tell(reply, {**told, "asked": body.get("asked")})
 
     def _did(self, body: Mapping[str, Any], peer: Peer) -> None:
         work, ended = read_ended(body)

@@ -19,9 +19,14 @@ PATIENCE = 60
 class Turned:
     """A link that is turned until something has happened, and what has arrived meanwhile."""
 
-    def __init__(self, link: Link) -> None:
-        self.link = link
+    def __init__(self, url: str, prepare: Callable[[Link], str]) -> None:
+        self.link = Link(url, self._prepare)
+        self.prepare = prepare
+        self.own = ""  # the name of its queue
         self.arrived: list[Delivery] = []
+
+    def _prepare(self, link: Link) -> None:
+        self.own = self.prepare(link)
 
     def until(self, happened: Callable[[], object]) -> None:
         end = monotonic() + PATIENCE
@@ -73,15 +78,17 @@ def link(names: Names) -> Iterator[Make]:
     made: list[Link] = []
 
     def make(url: str, *, results: bool = True) -> Turned:
-        def prepare(link: Link) -> None:
+        def prepare(link: Link) -> str:
+            link.confirm()
             link.declare_jobs(names)
-            link.listen(names)
             if results:
                 link.declare_results(names.results("r"))
                 link.consume(names.results("r"))
+            return link.listen(names)
 
-        made.append(Link(url, prepare))
-        return Turned(made[-1])
+        turned = Turned(url, prepare)
+        made.append(turned.link)
+        return turned
 
     yield make
     for each in made:
@@ -148,7 +155,19 @@ def test_all_hear_what_all_are_told(broker_url: str, names: Names, link: Make) -
 
     for each in (one, other):
         assert each.bodies(1) == ["text"]
-        assert each.arrived == [Delivery(names.control, "text", None)]
+        assert each.arrived == [Delivery(each.own, "text", None)]
+
+
+def test_one_can_be_told_alone(broker_url: str, names: Names, link: Make) -> None:
+    one, other = link(broker_url, results=False), link(broker_url, results=False)
+    one.up()
+    other.up()
+
+    one.link.publish("for the other", other.own)
+    one.link.publish("for all", "", exchange=names.control)
+
+    assert one.bodies(1) == ["for all"]
+    assert other.bodies(2) == ["for the other", "for all"]
 
 
 def test_a_task_is_one_of_celery(broker_url: str, names: Names, link: Make) -> None:
