@@ -3,7 +3,7 @@
     main thread       Celery: takes a message a slot, acknowledges it when all its jobs are told of
     a thread a slot   opens the message, hands its jobs to the driver, tells how they ended
     driver            the loop of the standalone executor: job processes, as in standalone mode
-    talker            the link: what is told goes out, what all are told comes in
+    talker            the link: what is told to this worker, and to all, comes in
 
 A message that the broker has given to somebody before is not run but told of as `bounced`: whether
 its jobs are to run again, only the one who hands them out can say.
@@ -118,12 +118,16 @@ class Refusal(Exception):  # noqa: N818 - nobody has erred
 
 
 class Talker:
-    """The thread that has the link. Everything is said through it."""
+    """The thread that has the link, and what is said by others through it.
+
+    Who says something sends it, unless the link is in use, since to wake a thread takes longer.
+    """
 
     def __init__(self, link: Link, heard: Callable[[Delivery], None], lease: float) -> None:
         self._link = link
         self._heard = heard
         self._lease = lease
+        self._using = Lock()  # the link
         self._to_say: deque[Callable[[], None]] = deque()
         self._wakes, self._waking = os.pipe()
         for descriptor in (self._wakes, self._waking):
@@ -149,7 +153,15 @@ class Talker:
         self._to_say.append(
             lambda: self._link.publish(text, queue, is_lasting=is_lasting, confirmed=confirmed)
         )
-        self.wake()
+        is_left = True  # for the thread to see to
+        if self._using.acquire(blocking=False):
+            try:
+                self._say_all()
+                is_left = not self._link.is_up or not self._link.patience() or bool(self._delayed)
+            finally:
+                self._using.release()
+        if is_left:
+            self.wake()
 
     def later(self, do: Callable[[], None]) -> None:
         """Do something in a while, by the talker's own thread, which calls this."""
@@ -169,10 +181,11 @@ class Talker:
         beat = 0.0
         while not (self.is_closed and not self._to_say):
             was_up = self._link.is_up
-            for delivery in self._link.turn():
+            with self._using:
+                arrived = self._link.turn()
+                self._say_all()
+            for delivery in arrived:
                 self._heard(delivery)
-            while self._to_say:
-                self._to_say.popleft()()
             now = monotonic()
             if now >= self._again or self._link.is_up > was_up:
                 self._again = now + _PAUSE
@@ -187,10 +200,15 @@ class Talker:
         while self._delayed:  # nobody waits for it to be told any more
             self._delayed.popleft()()
 
+    def _say_all(self) -> None:
+        while self._to_say:
+            self._to_say.popleft()()
+
     def _sleep(self, seconds: float) -> None:
         poll = select.poll()
         poll.register(self._wakes, select.POLLIN)
-        descriptor = self._link.fileno()
+        with self._using:
+            descriptor = self._link.fileno()
         if descriptor is not None:
             poll.register(descriptor, select.POLLIN)
         for ready, _ in poll.poll(max(0, round(seconds * 1000 + 0.499))):
