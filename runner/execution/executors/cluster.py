@@ -67,6 +67,7 @@ WORTH_IT: Final = 8
 """Short jobs that go to one worker rather than to several."""
 _QUIET: Final = 2.0  # seconds after which it is said that there is no worker
 _SETTLED: Final = 1.0  # seconds after which an outcome that was given on is recorded
+_UNSETTLED: Final = 2.0  # seconds after which the broker is told of all that is
 _LONG: Final = 3600.0
 _KEPT_OF_LOG: Final = 1 << 20
 
@@ -375,14 +376,12 @@ class ClusterExecutor:
     # Outcomes come in
 
     def wait(self, timeout: float | None) -> Sequence[Outcome]:
+        if not (self._outcomes or self._errands):
+            self._sleep(timeout)
         while self._errands:
             self._errands.popleft()()
         if self._session is not None:
             self._turn()
-        if not self._outcomes:
-            self._sleep(timeout)
-            if self._session is not None:
-                self._turn()
         outcomes, self._outcomes = self._outcomes, []
         return outcomes
 
@@ -404,7 +403,10 @@ class ClusterExecutor:
 
     def _patience(self) -> float:
         """Seconds until something may have to be done though nothing arrives."""
-        return self._lease / 6 if len(self._attempts) or self._entering else _LONG
+        if not (len(self._attempts) or self._entering):
+            return _LONG
+        call = self._next_call() - monotonic() if len(self._attempts) and self._was_up else _LONG
+        return max(0.0, min(self._lease / 6, call))
 
     def _turn(self) -> None:
         now = monotonic()
@@ -462,11 +464,11 @@ class ClusterExecutor:
         if not self._link.is_up:
             self._acks.clear()  # they are told again, and known then
             return
-        last = None
+        if not self._acks or now - self._acks[0][0] < _UNSETTLED:
+            return
         while self._acks and now - self._acks[0][0] > _SETTLED:
             last = self._acks.popleft()[1]
-        if last is not None:
-            self._link.ack(last)
+        self._link.ack(last)
 
     def _heed(self, body: Mapping[str, Any]) -> None:
         if body.get("kind") == "echo":
@@ -647,7 +649,7 @@ class ClusterExecutor:
         """Ask who is there, and find messages that the broker has lost."""
         if not len(self._attempts):
             return
-        if now - self._last_call > min(self._lease / 3, _QUIET):
+        if now >= self._next_call():
             self._last_call = now
             assert self._session is not None, "there are attempts"
             reply = self._names.results(self._session.name)
@@ -658,6 +660,9 @@ class ClusterExecutor:
                 jobs = f"{len(waiting)} job{'' if len(waiting) == 1 else 's'}"
                 self._say(f"no worker takes jobs from queue `{self._names.queue}`: {jobs} waiting")
             self._find_lost(now)
+
+    def _next_call(self) -> float:
+        return self._last_call + min(self._lease / 3, _QUIET)
 
     def _forget_peers(self, now: float) -> None:
         gone = [name for name, each in self._peers.items() if now - each.heard > self._lease]
