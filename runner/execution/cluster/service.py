@@ -64,7 +64,7 @@ from runner.store.logs import read_slice
 
 _PAUSE: Final = 1.0  # seconds after which what was not taken is told again
 _FIRST_REST: Final = 0.1  # seconds for which a slot takes nothing when it has refused jobs
-TOGETHER: Final = 0.005
+TOGETHER: Final = 0.01
 """Seconds for which the outcomes of short jobs are kept back, so that several are told together."""
 _MOST_PRINTED: Final = 64 * 1024
 """Bytes of what a job printed that are kept here, and told."""

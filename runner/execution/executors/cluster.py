@@ -63,7 +63,7 @@ AHEAD: Final = 0.02
 """Seconds of work that travel in one message."""
 MOST_IN_ONE: Final = 64
 """Jobs that travel in one message."""
-WORTH_IT: Final = 8
+WORTH_IT: Final = 16
 """Short jobs that go to one worker rather than to several."""
 _QUIET: Final = 2.0  # seconds after which it is said that there is no worker
 _SETTLED: Final = 1.0  # seconds after which an outcome that was given on is recorded
