@@ -13,7 +13,8 @@ sides are the same interpreter. The first of each tuple says what it is:
     first    all frames or not, and the data nodes whose default data is to be written
     answer   until when the call that has asked may commit, and others that have not: pairs of its
              number and a moment of the monotonic clock; 0: it may not
-    calls    calls: number, submission, job, whether it needs the one before, values from memory
+    calls    calls: number, submission, job, whether it needs the one before, values from memory,
+             until when it may commit; 0: it has to ask, where its submission's calls do
     leave    a submission that is over
     forget   a blueprint
 

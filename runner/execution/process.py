@@ -185,16 +185,16 @@ class Worker:
         self._received += data
         self._arrived.extend(messages.frames(self._received))
 
-    def _ask(self, number: int) -> None:
+    def _ask(self, number: int, until: float) -> None:
         """Ask whether a call may commit, and wait for the answer; what else is said can wait.
 
-        Where the answer was told with that to another call, there is nothing to ask; one that is
-        read too late, since this process was stopped, is no answer.
+        Where the answer was told with the call, or with that to another one, there is nothing to
+        ask; one that is read too late, since this process was stopped, is no answer.
 
         Raises:
             JobError: RUN603, it may not.
         """
-        if self._allowed.pop(number, 0.0) > monotonic():
+        if max(self._allowed.pop(number, 0.0), until) > monotonic():
             return
         begun = perf_counter()
         self._send()
@@ -319,11 +319,11 @@ class Worker:
     def _forget(self, number: int) -> None:
         self._blueprints.pop(number, None)
 
-    def _run(self, calls: Sequence[tuple[int, int, int, bool, Sequence[Encoded]]]) -> None:
+    def _run(self, calls: Sequence[tuple[int, int, int, bool, Sequence[Encoded], float]]) -> None:
         made: dict[int, Encoded] = {}
         went_well = True
         is_alone = len(calls) == 1
-        for number, work, job, follows, values in calls:
+        for number, work, job, follows, values, until in calls:
             if follows and not went_well:
                 continue
             if not self._page.begin(number):
@@ -331,7 +331,7 @@ class Worker:
                 went_well = False
                 continue
             entered = self._works[work]
-            permit = partial(self._ask, number) if entered.asks else None
+            permit = partial(self._ask, number, until) if entered.asks else None
             outcome, passed = self._run_one(Call(work, job), entered, values, made, permit)
             went_well = outcome.failure is None
             self._note(number, outcome, passed)

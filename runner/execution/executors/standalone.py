@@ -433,7 +433,8 @@ class StandaloneExecutor:
                 desk.deadline = None if timeout is None else desk.heard + timeout
             desk.sent[self._number] = Sent(call, known, function, seconds, follows, timeout)
             desk.load += seconds
-            batch.append((self._number, call.work, call.job, follows, values))
+            until = 0.0 if self._permits is None else self._permits.known(call)
+            batch.append((self._number, call.work, call.job, follows, values, until))
             if desk.is_full:
                 return
             following = source.follow(call)
