@@ -323,6 +323,7 @@ class Worker:
         made: dict[int, Encoded] = {}
         went_well = True
         is_alone = len(calls) == 1
+        is_long = False
         for number, work, job, follows, values, until in calls:
             if follows and not went_well:
                 continue
@@ -344,6 +345,8 @@ class Worker:
             if perf_counter() - self._sent > SENT_EVERY:
                 self._send()
         self._send()
+        if is_long:  # it was thorough
+            return
         if self._housekeeping and not self._housekeeping.tidy(thoroughly=True):
             self._retire()
 
