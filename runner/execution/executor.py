@@ -53,6 +53,9 @@ class Source(Protocol):
         It may be handed over together with it. None: there is none.
         """
 
+    def ready(self) -> int:
+        """How many jobs can run now; of those some may turn out to be skipped."""
+
 
 class Executor(Protocol):
     """Runs jobs somewhere. One thread is in `submit` and `wait`; `wake` is for any."""

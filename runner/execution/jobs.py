@@ -157,6 +157,11 @@ class Jobs:
         return submission_status(self._status)
 
     @property
+    def ready(self) -> int:
+        """How many can be taken, as far as nobody has looked whether they are skipped."""
+        return 0 if self._stopping else len(self._ready)
+
+    @property
     def is_over(self) -> bool:
         """Whether nothing is left to be done but to cancel what will not run any more."""
         if self.running:

@@ -130,6 +130,9 @@ class Orchestrator:
         job = self._entries[call.work].jobs.follow(call.job)
         return None if job is None else Call(call.work, job)
 
+    def ready(self) -> int:
+        return sum(entry.jobs.ready for entry in self._turns)
+
     def _has_any(self) -> bool:
         """Whether there is a submission; from here on nobody is in `run` if not."""
         if self._entries and not self._coming:

@@ -59,6 +59,18 @@ def test_what_can_run_is_taken_once() -> None:
     assert statuses(jobs) == ["RUNNING", "BLOCKED", "RUNNING"]
 
 
+def test_how_many_are_ready() -> None:
+    jobs, _ = jobs_of([[], [0], [], [0]])
+    assert jobs.ready == 2
+
+    jobs.take()
+    assert jobs.ready == 1
+    jobs.settle(done(0))
+    assert jobs.ready == 3
+    jobs.stop()
+    assert jobs.ready == 0
+
+
 def test_an_end_tells_who_ran_it_and_what_it_printed() -> None:
     jobs, recorded = jobs_of([[]])
     jobs.take()

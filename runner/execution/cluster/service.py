@@ -291,6 +291,9 @@ class Driver:
     def follow(self, _call: Call) -> None:
         return None
 
+    def ready(self) -> int:
+        return len(self._waiting)
+
     def ask(self, call: Call, answer: Answer) -> None:
         order = self._running.get((call.work, call.job))
         if order is None:

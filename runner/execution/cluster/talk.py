@@ -135,9 +135,9 @@ class Ended:
 def jobs_message(owner: Owner, jobs: Sequence[Job]) -> dict[str, Any]:
     return {
         "kind": "jobs",
-        "versions": attrs.astuple(Versions.here()),
+        "versions": attrs.astuple(Versions.here(), recurse=False),
         "owner": attrs.asdict(owner),
-        "jobs": [attrs.astuple(each) for each in jobs],
+        "jobs": [attrs.astuple(each, recurse=False) for each in jobs],
     }
 
 

@@ -64,7 +64,7 @@ AHEAD: Final = 0.02
 MOST_IN_ONE: Final = 64
 """Jobs that travel in one message."""
 WORTH_IT: Final = 16
-"""Short jobs that go to one worker rather than to several."""
+"""Short jobs that go to one worker rather than to several, or ahead of what is done."""
 _QUIET: Final = 2.0  # seconds after which it is said that there is no worker
 _SETTLED: Final = 1.0  # seconds after which an outcome that was given on is recorded
 _UNSETTLED: Final = 2.0  # seconds after which the broker is told of all that is
@@ -209,7 +209,7 @@ class ClusterExecutor:
     def submit(self, source: Source) -> None:
         if not self._link.is_up or self._link.blocked:
             return
-        while room := self._room():
+        while room := self._room(source):
             calls = self._gather(source, room)
             if not calls:
                 break
@@ -301,11 +301,15 @@ class ClusterExecutor:
 
     # Jobs go out
 
-    def _room(self) -> int:
-        """How many messages may be sent: two for each slot, one where they hold long jobs."""
+    def _room(self, source: Source) -> int:
+        """How many messages may be sent: one for each slot, and as many ahead of short jobs.
+
+        Those ahead have to be worth it: by the time that a slot is free, more jobs may be ready.
+        """
         slots = max(self.slots, 2)
         are_short = all(seconds < 10 * AHEAD for _, seconds in self._batches.values())
-        return max(0, slots * (2 if are_short else 1) - len(self._batches))
+        goes_ahead = are_short and source.ready() >= WORTH_IT
+        return max(0, slots * (2 if goes_ahead else 1) - len(self._batches))
 
     def _gather(self, source: Source, room: int) -> list[Call]:
         calls: list[Call] = []

@@ -22,6 +22,9 @@ class Given:
     def take(self) -> Call | None:
         return Call(0, self._jobs.pop(0)) if self._jobs else None
 
+    def ready(self) -> int:
+        raise AssertionError("one is run after the other")
+
     def follow(self, call: Call) -> Call | None:  # noqa: ARG002 - a Source's
         raise AssertionError("jobs run one by one here")
 
