@@ -48,6 +48,7 @@ from runner.execution.cluster.talk import (
     read_attempts,
     read_jobs,
     read_part,
+    read_reply,
 )
 from runner.execution.executor import Work
 from runner.execution.executors import workers_of
@@ -175,7 +176,8 @@ class Talker:
         self.is_closed = True
         self.wake()
         self._thread.join()
-        self._link.close()
+        with self._using:
+            self._link.close()
 
     def _run(self) -> None:
         beat = 0.0
@@ -670,8 +672,7 @@ class Service:
                 left = sum(each.owner.session == session for each in list(self._orders.values()))
                 told = {"kind": "here", "worker": self.name, **self.state(), "open": left}
                 told["call"] = str(body.get("call", ""))
-                reply = read_part(body, "reply", str)
-                self._talker.say(self._out.close(told), reply, is_lasting=False)
+                self._talker.say(self._out.close(told), read_reply(body), is_lasting=False)
             case "kept":
                 until = read_part(body, "asked", float) + self._lease / 3
                 for order in self._known(session, body):

@@ -41,6 +41,7 @@ from runner.execution.cluster.sealing import ForgedError
 from runner.execution.failures import Failure
 
 PROTOCOL: Final = 1
+_LONGEST_NAME: Final = 255  # bytes of AMQP's short texts
 
 Attempted: TypeAlias = tuple[int, str, int]
 """The number of a submission, a task and the number of an attempt."""
@@ -205,6 +206,16 @@ def read_failure(body: Mapping[str, Any]) -> Failure:
     return found
 
 
+def read_reply(body: Mapping[str, Any]) -> str:
+    """The queue in which an answer to a message is awaited.
+
+    Raises:
+        ForgedError: it names none.
+    """
+    found: str = _read(lambda: _queue(*_typed([body["reply"]], str)))
+    return found
+
+
 def read_part(body: Mapping[str, Any], name: str, *kinds: type) -> Any:
     """What a message says of something, which is of one of these types.
 
@@ -215,6 +226,12 @@ def read_part(body: Mapping[str, Any], name: str, *kinds: type) -> Any:
     if type(value) not in kinds:
         raise ForgedError(f"it is no message of ours: `{name}` is of another type")
     return value
+
+
+def _queue(name: str) -> str:
+    if len(name.encode()) > _LONGEST_NAME:
+        raise ValueError("no queue has a name of that length")
+    return name
 
 
 def _attempted(work: int, task: str, attempt: int) -> Attempted:

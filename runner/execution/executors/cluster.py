@@ -46,6 +46,7 @@ from runner.execution.cluster.talk import (
     read_ended,
     read_failure,
     read_part,
+    read_reply,
     read_versions,
 )
 from runner.execution.executor import Source, Work
@@ -238,8 +239,8 @@ class ClusterExecutor:
         self.give_up(SetupError("the cluster has been left"))
         if self._link.is_up:
             self._link.turn()
-        while self._acks:
-            self._link.ack(self._acks.popleft()[1])
+        if self._acks:
+            self._link.ack(self._acks.pop()[1])
         if self._session is not None:
             self._link.delete(self._names.results(self._session.name))
         self._is_closed = True
@@ -520,8 +521,7 @@ class ClusterExecutor:
         kept = self._alive(body, worker)
         if kept and self._session is not None:
             told = {"kind": "kept", "session": self._session.name, "attempts": kept}
-            reply = read_part(body, "reply", str)
-            self._tell(reply, {**told, "asked": body.get("asked")})
+            self._tell(read_reply(body), {**told, "asked": body.get("asked")})
 
     def _did(self, body: Mapping[str, Any], peer: Peer) -> None:
         work, ended = read_ended(body)

@@ -24,6 +24,7 @@ from runner.execution.cluster.talk import (
     read_failure,
     read_jobs,
     read_part,
+    read_reply,
     read_versions,
 )
 from runner.execution.failures import Failure
@@ -253,3 +254,22 @@ def test_versions_are_compared_whole(versions: Versions, is_same: bool) -> None:
 
 def test_versions_as_they_are_told() -> None:
     assert str(Versions(1, "0.2.0", "3.11")) == "runner 0.2.0, Python 3.11, protocol 1"
+
+
+@pytest.mark.parametrize(
+    ("reply", "fits"),
+    [
+        pytest.param("amq.gen-7", True, id="a-name"),
+        pytest.param("é" * 127, True, id="the-longest"),
+        pytest.param("é" * 128, False, id="too-long"),
+        pytest.param("\ud800", False, id="no-text"),
+        pytest.param(7, False, id="a-number"),
+        pytest.param(None, False, id="nothing"),
+    ],
+)
+def test_the_queue_of_an_answer(reply: object, fits: bool) -> None:
+    if fits:
+        assert read_reply({"reply": reply}) == reply
+    else:
+        with pytest.raises(ForgedError, match="no message of ours"):
+            read_reply({"reply": reply})
