@@ -20,6 +20,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
+from math import ceil
 from pathlib import Path
 from threading import Lock
 from time import monotonic
@@ -65,7 +66,7 @@ AHEAD: Final = 0.02
 MOST_IN_ONE: Final = 64
 """Jobs that travel in one message."""
 WORTH_IT: Final = 16
-"""Short jobs that go to one worker rather than to several, or ahead of what is done."""
+"""Jobs that go to one worker rather than to several, however short they are."""
 _QUIET: Final = 2.0  # seconds after which it is said that there is no worker
 _SETTLED: Final = 1.0  # seconds after which an outcome that was given on is recorded
 _UNSETTLED: Final = 2.0  # seconds after which the broker is told of all that is
@@ -141,6 +142,7 @@ class ClusterExecutor:
         self._took: dict[str, float] = {}
         self._batches: dict[int, tuple[int, float]] = {}  # attempts left, by the first of them
         self._batch_of: dict[int, int] = {}
+        self._least = 1  # jobs that are worth a message, as of those that were sent last
         self._acks: deque[tuple[float, int]] = deque()
         self._said: set[str] = set()
         self._was_up = False
@@ -215,8 +217,8 @@ class ClusterExecutor:
             if not calls:
                 break
             seconds = sum(self._expected(self._known[each.work].task(each.job)) for each in calls)
-            is_worth_it = seconds / len(calls) > AHEAD / WORTH_IT
-            for batch in _divided(calls, 1 if is_worth_it else WORTH_IT, room):
+            self._least = _worth_it(seconds / len(calls))
+            for batch in _divided(calls, self._least, room):
                 self._send(batch)
 
     def recall(self, number: int) -> None:
@@ -309,7 +311,7 @@ class ClusterExecutor:
         """
         slots = max(self.slots, 2)
         are_short = all(seconds < 10 * AHEAD for _, seconds in self._batches.values())
-        goes_ahead = are_short and source.ready() >= WORTH_IT
+        goes_ahead = are_short and source.ready() >= self._least
         return max(0, slots * (2 if goes_ahead else 1) - len(self._batches))
 
     def _gather(self, source: Source, room: int) -> list[Call]:
@@ -680,6 +682,11 @@ class ClusterExecutor:
         if found is not None and found[0] == 0:
             for attempt in late:
                 self._attempts.suspect(attempt, now)
+
+
+def _worth_it(seconds: float) -> int:
+    """How many jobs that take so long are worth a message: half of what travels in one."""
+    return WORTH_IT if seconds * WORTH_IT < AHEAD / 2 else ceil(AHEAD / 2 / seconds)
 
 
 def _divided(calls: Sequence[Call], least: int, room: int) -> list[Sequence[Call]]:
