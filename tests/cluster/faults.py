@@ -124,7 +124,8 @@ class Yard:
         self.counts["faults"] += 1
         before = time.monotonic()
         FAULTS[fault](self)
-        self.log.append(f"{fault} after {wanted} calls, {time.monotonic() - before:.2f} s")
+        took = time.monotonic() - before
+        self.log.append(f"{time.time():.3f}: {fault} after {wanted} calls, {took:.2f} s")
 
     def comes_to(self, calls: int) -> bool:
         """Whether so many jobs have been begun before the run was over."""
@@ -158,7 +159,8 @@ class Yard:
             self.run.still_runs(HANG)
             for task in sorted(done):
                 if self.ground.calls()[task] > calls[task]:
-                    self.found.append(("jobs run again though recorded", task))
+                    noted = [(name, self.ground.noted(name, task)) for name in ("ran", "commits")]
+                    self.found.append(("jobs run again though recorded", f"{task}: {noted}"))
         self.found.append(("bad ends", "it was not complete after 5 times"))
 
     def has_run(self) -> bool:
