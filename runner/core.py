@@ -906,6 +906,7 @@ class Submission:
         """The status of a task's job, as of now."""
         return self._entry.jobs.statuses[task]
 
+    @collector_paused()
     def begin(self) -> str:
         """Record that the run begins; its id.
 

@@ -70,7 +70,7 @@ class Orchestrator:
 
         Every end is recorded, whatever happens.
         """
-        with self._ending(), collector_seldom():
+        with collector_seldom(), self._ending():
             while self._has_any():
                 self._turn()
 
