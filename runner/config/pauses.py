@@ -9,13 +9,17 @@ from contextlib import contextmanager
 
 @contextmanager
 def collector_paused() -> Iterator[None]:
-    """Pause the collector; what is made in the block is kept, so that there is nothing to find."""
+    """Pause the collector; what is made in the block is kept, so that there is nothing to find.
+
+    All that is there at its end counts as old, so that it is not looked through at once after all.
+    """
     was_enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
         if was_enabled:
+            _age_all()
             gc.enable()
 
 
@@ -34,3 +38,10 @@ def collector_seldom() -> Iterator[None]:
     finally:
         if gc.get_threshold() == ours:
             gc.set_threshold(*before)
+
+
+def _age_all() -> None:
+    """Make all objects old without a look at them, unless somebody has frozen some to stay so."""
+    if not gc.get_freeze_count():
+        gc.freeze()
+        gc.unfreeze()

@@ -29,15 +29,19 @@ class Blueprint:
             its task, the number of its function, the places of its inputs and outputs among the
             nodes; `classes`, names of what the nodes need.
         functions: the numbers of all functions.
-        jobs: of each its function, the keys of its inputs and outputs in memory, its timeout.
-        readers: by how many jobs a value in memory is read, by key.
+        jobs: those of `about`.
+        keys: of each node, by its place, the key of its value in memory; None: it is elsewhere.
+        timeouts: seconds that a job may take, of those that have a limit.
+        readers: by how many jobs a node is read, by its place.
     """
 
     number: int
     about: Mapping[str, Any]
     functions: frozenset[int]
-    jobs: Sequence[tuple[int, Sequence[str], Sequence[str], float | None]]
-    readers: Mapping[str, int]
+    jobs: Sequence[tuple[str, int, Sequence[int], Sequence[int]]]
+    keys: Sequence[str | None]
+    timeouts: Mapping[int, float]
+    readers: Mapping[int, int]
 
 
 class Functions:
@@ -67,40 +71,25 @@ def blueprint_of(work: Work, functions: Functions, number: int) -> Blueprint:
         ConfigError: RUN308, a function that no name leads to cannot be pickled.
     """
     plan, instance = work.plan, work.instance
-    keys = {
-        node_id: instance.places[node_id].key
-        for node_id, node in plan.data_nodes.items()
-        if node.storage_type == "in_memory"
-    }
-    nodes = [
-        (node_id, None if node_id in keys else _opened_by(work, node))
-        for node_id, node in plan.data_nodes.items()
-    ]
-    places = {node_id: place for place, (node_id, _) in enumerate(nodes)}
+    nodes: list[tuple[str, bytes | None]] = []
+    keys: list[str | None] = []
+    for node_id, node in plan.data_nodes.items():
+        in_memory = node.storage_type == "in_memory"
+        keys.append(instance.places[node_id].key if in_memory else None)
+        nodes.append((node_id, None if in_memory else _opened_by(work, node)))
     tasks = [job.task for job in plan.jobs]
     numbers = _numbered(tasks, functions)
-    told = [
-        (
-            task.id,
-            function,
-            [places[each] for each in task.inputs],
-            [places[each] for each in task.outputs],
-        )
-        for task, function in zip(tasks, numbers, strict=True)
-    ]
+    place = {node_id: place for place, node_id in enumerate(plan.data_nodes)}.__getitem__
     jobs = [
-        (
-            function,
-            [keys[each] for each in task.inputs if each in keys],
-            [keys[each] for each in task.outputs if each in keys],
-            None if task.timeout is None else task.timeout.total_seconds(),
-        )
+        (task.id, function, list(map(place, task.inputs)), list(map(place, task.outputs)))
         for task, function in zip(tasks, numbers, strict=True)
     ]
-    readers = Counter(chain.from_iterable([reads for _, reads, _, _ in jobs]))
+    limits = ((number, task.timeout) for number, task in enumerate(tasks))
+    timeouts = {number: limit.total_seconds() for number, limit in limits if limit is not None}
+    readers = Counter(chain.from_iterable([reads for _, _, reads, _ in jobs]))
     classes = [ref.name for ref in classes_of(plan.data_nodes.values()) if ref.target is None]
-    about = {"nodes": nodes, "jobs": told, "classes": classes}
-    return Blueprint(number, about, frozenset(numbers), jobs, readers)
+    about = {"nodes": nodes, "jobs": jobs, "classes": classes}
+    return Blueprint(number, about, frozenset(numbers), jobs, keys, timeouts, readers)
 
 
 def _numbered(tasks: Iterable[TaskConfig], functions: Functions) -> list[int]:

@@ -101,8 +101,20 @@ def test_what_the_jobs_are(blueprint: Blueprint) -> None:
 def test_which_values_travel(blueprint: Blueprint) -> None:
     a, b = "scenarios/x/a", "scenarios/x/b"
 
-    assert blueprint.jobs == [(0, [a], [b], 60.0), (1, [a, b], [], None), (0, [], [], None)]
-    assert blueprint.readers == {a: 2, b: 1}
+    assert blueprint.jobs == blueprint.about["jobs"]
+    by_node = dict(zip(dict(blueprint.about["nodes"]), blueprint.keys, strict=True))
+    assert by_node == {"a": a, "b": b, "c": None, "d": None}
+
+
+def test_how_often_a_node_is_read(blueprint: Blueprint) -> None:
+    ids = [node for node, _ in blueprint.about["nodes"]]
+    assert {ids[place]: count for place, count in blueprint.readers.items()} == {
+        "a": 2, "b": 1, "c": 1
+    }  # fmt: skip
+
+
+def test_which_jobs_have_a_limit(blueprint: Blueprint) -> None:
+    assert blueprint.timeouts == {0: 60.0}
 
 
 def test_which_data_nodes_workers_open_themselves(blueprint: Blueprint, prepare: Prepare) -> None:

@@ -40,7 +40,7 @@ from runner.execution.jobs import stopped_at_work
 from runner.execution.page import SETTLED
 from runner.execution.process import LOST
 from runner.execution.session import Session
-from runner.execution.steps import classes_of, functions_of, write_first_values
+from runner.execution.steps import classes_of, write_first_values
 from runner.execution.values import Encoded, EncodedMemory
 from runner.execution.worker import Call, Outcome, Output
 from runner.execution.workers import Event, Lost, Worker, Workers
@@ -155,13 +155,13 @@ class Known:
         work: it.
         blueprint: what its jobs are.
         memory: the values of its data nodes in memory.
-        readers: how many jobs are still to read one, by key.
+        readers: how many jobs are still to read one, by the place of its node.
     """
 
     work: Work
     blueprint: Blueprint
     memory: EncodedMemory
-    readers: dict[str, int]
+    readers: dict[int, int]
 
 
 class StandaloneExecutor:
@@ -253,7 +253,8 @@ class StandaloneExecutor:
             if call.work in self._broken:
                 self._outcomes.append(Outcome.failed(call, self._broken[call.work]))
                 continue
-            desk = self._holder_of_inputs(call, free) or min(free, key=_LOAD)
+            desk = self._holder_of_inputs(call, free) if self._holders else None
+            desk = desk or (min(free, key=_LOAD) if len(free) > 1 else free[0])
             self._hand(desk, call, source, batches.setdefault(desk.worker.number, []))
             if desk.is_full:
                 free.remove(desk)
@@ -330,7 +331,7 @@ class StandaloneExecutor:
             if not found:
                 self._numbers += 1
                 found.append(blueprint_of(work, self._functions, self._numbers))
-                if not _gives_functions(work):
+                if not self._are_given(found[0].functions):
                     self._blueprints.append((*made, found[0]))
         return Known(work, found[0], work.memory, dict(found[0].readers))
 
@@ -340,19 +341,32 @@ class StandaloneExecutor:
             self._session = work.session
             work.session.logs.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._workers.own(work.session.values)
-            self._workers.preload(sorted(_modules(work)), str(work.session.application_path))
+            modules = self._modules_of(known.blueprint.functions)
+            self._workers.preload(modules, str(work.session.application_path))
         self._furnish()
         self._known[work.number] = known
-        for desk in self._desks.values():
-            self._tell(desk, known)
         blueprint = known.blueprint
+        learn = _learn(blueprint)
+        for desk in self._desks.values():
+            self._tell(desk, known, learn)
         is_imported = blueprint.functions <= self._imported and not blueprint.about["classes"]
         if is_imported or all(desk.load > AHEAD for desk in self._desks.values()):
             entered.set_result(None)  # of a function that fails later, the jobs fail
         else:
             self._entering[work.number] = entered
 
-    def _tell(self, desk: Desk, known: Known) -> None:
+    def _are_given(self, functions: Iterable[int]) -> bool:
+        """Whether any of these goes to workers as it is, and not by its name."""
+        return any(isinstance(self._functions.definitions[each], bytes) for each in functions)
+
+    def _modules_of(self, functions: Iterable[int]) -> list[str]:
+        """The modules of functions, as far as names tell."""
+        definitions = [self._functions.definitions[each] for each in functions]
+        names = [each for each in definitions if isinstance(each, str)]
+        return sorted({name.rpartition(".")[0] for name in names})
+
+    def _tell(self, desk: Desk, known: Known, learn: bytes) -> None:
+        """Tell a worker of a submission; and first of its blueprint, where it does not know it."""
         blueprint, definitions = known.blueprint, self._functions.definitions
         number = known.work.number
         told = b""
@@ -362,7 +376,7 @@ class StandaloneExecutor:
         for old in desk.blueprints - kept:
             told += messages.frame(messages.FORGET, old)
         if blueprint.number not in desk.blueprints:
-            told += messages.frame(messages.LEARN, blueprint.number, blueprint.about)
+            told += learn
         desk.blueprints = (desk.blueprints & kept) | {blueprint.number}
         new = [(each, definitions[each]) for each in blueprint.functions - desk.knows]
         full = known.work.full_traceback
@@ -393,7 +407,7 @@ class StandaloneExecutor:
                 self._workers.send(worker, request)
                 for known in self._known.values():
                     if known.work.number not in self._broken:
-                        self._tell(desk, known)
+                        self._tell(desk, known, _learn(known.blueprint))
 
     def _ask_for_first(self, request: bytes, written: Future[Any]) -> None:
         self._furnish()  # the last worker may have ended just before
@@ -405,39 +419,41 @@ class StandaloneExecutor:
 
     def _holder_of_inputs(self, call: Call, free: Sequence[Desk]) -> Desk | None:
         """The free worker that wrote a large value which a job reads."""
-        if self._holders:
-            for key in self._known[call.work].blueprint.jobs[call.job][1]:
-                for desk in free:
-                    if desk.worker.number == self._holders.get(key):
-                        return desk
+        blueprint = self._known[call.work].blueprint
+        for place in blueprint.jobs[call.job][2]:
+            holder = self._holders.get(blueprint.keys[place] or "")
+            for desk in free:
+                if desk.worker.number == holder:
+                    return desk
         return None
 
     def _hand(self, desk: Desk, call: Call, source: Source, batch: list[Any]) -> None:
         """Put a call, and what can follow it, among what is sent to a worker."""
         known = self._known[call.work]
-        memory = known.memory
+        jobs, keys, timeouts = known.blueprint.jobs, known.blueprint.keys, known.blueprint.timeouts
+        encoded, permits = known.memory.encoded, self._permits
         following: Call | None = call
-        made: set[str] = set()
+        made: set[int] = set()
         follows = False
         while following is not None:
             call = following
-            function, reads, writes, timeout = known.blueprint.jobs[call.job]
+            _, function, reads, writes = jobs[call.job]
             values = [
-                messages.HERE if key in made else memory.encoded(key, messages.HERE)
-                for key in reads
+                messages.HERE if place in made else encoded(key, messages.HERE)
+                for place in reads
+                if (key := keys[place]) is not None
             ]
+            timeout = timeouts.get(call.job)
             seconds = self._took.get(function, _LONG) if timeout is None else _LONG
-            self._number += 1
+            self._number = number = self._number + 1
             if not desk.sent:
                 desk.heard = monotonic()
                 desk.deadline = None if timeout is None else desk.heard + timeout
-            desk.sent[self._number] = Sent(call, known, function, seconds, follows, timeout)
+            desk.sent[number] = Sent(call, known, function, seconds, follows, timeout)
             desk.load += seconds
-            until = 0.0 if self._permits is None else self._permits.known(call)
-            batch.append((self._number, call.work, call.job, follows, values, until))
-            if desk.is_full:
-                return
-            following = source.follow(call)
+            until = 0.0 if permits is None else permits.known(call)
+            batch.append((number, call.work, call.job, follows, values, until))
+            following = None if desk.is_full else source.follow(call)
             if following is not None:
                 made.update(writes)
                 follows = True
@@ -549,16 +565,21 @@ class StandaloneExecutor:
 
     def _keep_values(self, desk: Desk, sent: Sent, passed: Sequence[Encoded]) -> None:
         known = sent.known
-        memory = known.memory
-        _, reads, writes, _ = known.blueprint.jobs[sent.call.job]
-        for key, value in zip(writes, passed, strict=True):
-            memory.put(key, value)
-            if type(value) is tuple:  # in a file, whose pages that worker has
-                self._holders[key] = desk.worker.number
+        memory, keys = known.memory, known.blueprint.keys
+        _, _, reads, writes = known.blueprint.jobs[sent.call.job]
+        values = iter(passed)
+        for place in writes:
+            key = keys[place]
+            if key is not None:
+                value = next(values)
+                memory.put(key, value)
+                if type(value) is tuple:  # in a file, whose pages that worker has
+                    self._holders[key] = desk.worker.number
         if not known.work.keep:
-            for key in (*reads, *writes):
-                known.readers[key] = left = known.readers.get(key, 1) - (key in reads)
-                if left <= 0:
+            for place in reads:
+                key = keys[place]
+                known.readers[place] -= 1
+                if key is not None and not known.readers[place]:
                     memory.discard(key)
                     self._holders.pop(key, None)
 
@@ -751,14 +772,8 @@ def _runs_users_code(node: DataNodeConfig) -> bool:
     return isinstance(node.default_data, FunctionRef) or any(classes_of([node]))
 
 
-def _gives_functions(work: Work) -> bool:
-    return any(ref.target is not None for ref in functions_of(work.plan))
-
-
-def _modules(work: Work) -> set[str]:
-    """The modules of a submission's functions, as far as names tell."""
-    refs = functions_of(work.plan)
-    return {ref.name.rpartition(".")[0] for ref in refs if ref.target is None}
+def _learn(blueprint: Blueprint) -> bytes:
+    return messages.frame(messages.LEARN, blueprint.number, blueprint.about)
 
 
 def _timed_out(seconds: float | None) -> Failure:
