@@ -63,6 +63,16 @@ class Functions:
             self.definitions.append(definition)
         return number
 
+    def are_given(self, numbers: Iterable[int]) -> bool:
+        """Whether any of these goes to workers as it is, and not by its name."""
+        return any(isinstance(self.definitions[number], bytes) for number in numbers)
+
+    def modules_of(self, numbers: Iterable[int]) -> list[str]:
+        """The modules in which these are, as far as names tell."""
+        definitions = [self.definitions[number] for number in numbers]
+        names = [each for each in definitions if isinstance(each, str)]
+        return sorted({name.rpartition(".")[0] for name in names})
+
 
 def blueprint_of(work: Work, functions: Functions, number: int) -> Blueprint:
     """Prepare the plan of a submission.
@@ -79,13 +89,16 @@ def blueprint_of(work: Work, functions: Functions, number: int) -> Blueprint:
         nodes.append((node_id, None if in_memory else _opened_by(work, node)))
     tasks = [job.task for job in plan.jobs]
     numbers = _numbered(tasks, functions)
-    place = {node_id: place for place, node_id in enumerate(plan.data_nodes)}.__getitem__
+    place_of = {node_id: place for place, node_id in enumerate(plan.data_nodes)}.__getitem__
     jobs = [
-        (task.id, function, list(map(place, task.inputs)), list(map(place, task.outputs)))
+        (task.id, function, list(map(place_of, task.inputs)), list(map(place_of, task.outputs)))
         for task, function in zip(tasks, numbers, strict=True)
     ]
-    limits = ((number, task.timeout) for number, task in enumerate(tasks))
-    timeouts = {number: limit.total_seconds() for number, limit in limits if limit is not None}
+    timeouts = {
+        job: task.timeout.total_seconds()
+        for job, task in enumerate(tasks)
+        if task.timeout is not None
+    }
     readers = Counter(chain.from_iterable([reads for _, _, reads, _ in jobs]))
     classes = [ref.name for ref in classes_of(plan.data_nodes.values()) if ref.target is None]
     about = {"nodes": nodes, "jobs": jobs, "classes": classes}

@@ -253,8 +253,7 @@ class StandaloneExecutor:
             if call.work in self._broken:
                 self._outcomes.append(Outcome.failed(call, self._broken[call.work]))
                 continue
-            desk = self._holder_of_inputs(call, free) if self._holders else None
-            desk = desk or (min(free, key=_LOAD) if len(free) > 1 else free[0])
+            desk = self._holder_of_inputs(call, free) or min(free, key=_LOAD)
             self._hand(desk, call, source, batches.setdefault(desk.worker.number, []))
             if desk.is_full:
                 free.remove(desk)
@@ -331,7 +330,7 @@ class StandaloneExecutor:
             if not found:
                 self._numbers += 1
                 found.append(blueprint_of(work, self._functions, self._numbers))
-                if not self._are_given(found[0].functions):
+                if not self._functions.are_given(found[0].functions):
                     self._blueprints.append((*made, found[0]))
         return Known(work, found[0], work.memory, dict(found[0].readers))
 
@@ -341,50 +340,40 @@ class StandaloneExecutor:
             self._session = work.session
             work.session.logs.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._workers.own(work.session.values)
-            modules = self._modules_of(known.blueprint.functions)
+            modules = self._functions.modules_of(known.blueprint.functions)
             self._workers.preload(modules, str(work.session.application_path))
         self._furnish()
         self._known[work.number] = known
+        self._tell(self._desks.values(), known)
         blueprint = known.blueprint
-        learn = _learn(blueprint)
-        for desk in self._desks.values():
-            self._tell(desk, known, learn)
         is_imported = blueprint.functions <= self._imported and not blueprint.about["classes"]
         if is_imported or all(desk.load > AHEAD for desk in self._desks.values()):
             entered.set_result(None)  # of a function that fails later, the jobs fail
         else:
             self._entering[work.number] = entered
 
-    def _are_given(self, functions: Iterable[int]) -> bool:
-        """Whether any of these goes to workers as it is, and not by its name."""
-        return any(isinstance(self._functions.definitions[each], bytes) for each in functions)
-
-    def _modules_of(self, functions: Iterable[int]) -> list[str]:
-        """The modules of functions, as far as names tell."""
-        definitions = [self._functions.definitions[each] for each in functions]
-        names = [each for each in definitions if isinstance(each, str)]
-        return sorted({name.rpartition(".")[0] for name in names})
-
-    def _tell(self, desk: Desk, known: Known, learn: bytes) -> None:
-        """Tell a worker of a submission; and first of its blueprint, where it does not know it."""
+    def _tell(self, desks: Iterable[Desk], known: Known) -> None:
+        """Tell workers of a submission; and first of its blueprint, those that do not know it."""
         blueprint, definitions = known.blueprint, self._functions.definitions
-        number = known.work.number
-        told = b""
+        number, full = known.work.number, known.work.full_traceback
+        asks = self._permits is not None
         with self._lock:
             kept = {each.number for _, _, each in self._blueprints}
         kept |= {each.blueprint.number for each in self._known.values()}
-        for old in desk.blueprints - kept:
-            told += messages.frame(messages.FORGET, old)
-        if blueprint.number not in desk.blueprints:
-            told += learn
-        desk.blueprints = (desk.blueprints & kept) | {blueprint.number}
-        new = [(each, definitions[each]) for each in blueprint.functions - desk.knows]
-        full = known.work.full_traceback
-        asks = self._permits is not None
-        told += messages.frame(messages.ENTER, number, blueprint.number, new, full, asks)
-        desk.knows |= blueprint.functions
-        desk.entering.append(number)
-        self._workers.send(desk.worker, told)
+        learn = b""  # the same for all, and large
+        for desk in desks:
+            told = b""
+            for old in desk.blueprints - kept:
+                told += messages.frame(messages.FORGET, old)
+            if blueprint.number not in desk.blueprints:
+                learn = learn or messages.frame(messages.LEARN, blueprint.number, blueprint.about)
+                told += learn
+            desk.blueprints = (desk.blueprints & kept) | {blueprint.number}
+            new = [(each, definitions[each]) for each in blueprint.functions - desk.knows]
+            told += messages.frame(messages.ENTER, number, blueprint.number, new, full, asks)
+            desk.knows |= blueprint.functions
+            desk.entering.append(number)
+            self._workers.send(desk.worker, told)
 
     def _furnish(self) -> None:
         """Tell workers that are new what the others know."""
@@ -407,7 +396,7 @@ class StandaloneExecutor:
                 self._workers.send(worker, request)
                 for known in self._known.values():
                     if known.work.number not in self._broken:
-                        self._tell(desk, known, _learn(known.blueprint))
+                        self._tell([desk], known)
 
     def _ask_for_first(self, request: bytes, written: Future[Any]) -> None:
         self._furnish()  # the last worker may have ended just before
@@ -419,41 +408,43 @@ class StandaloneExecutor:
 
     def _holder_of_inputs(self, call: Call, free: Sequence[Desk]) -> Desk | None:
         """The free worker that wrote a large value which a job reads."""
-        blueprint = self._known[call.work].blueprint
-        for place in blueprint.jobs[call.job][2]:
-            holder = self._holders.get(blueprint.keys[place] or "")
-            for desk in free:
-                if desk.worker.number == holder:
-                    return desk
+        if self._holders:
+            blueprint = self._known[call.work].blueprint
+            for place in blueprint.jobs[call.job][2]:
+                key = blueprint.keys[place]
+                for desk in free:
+                    if key is not None and desk.worker.number == self._holders.get(key):
+                        return desk
         return None
 
     def _hand(self, desk: Desk, call: Call, source: Source, batch: list[Any]) -> None:
         """Put a call, and what can follow it, among what is sent to a worker."""
         known = self._known[call.work]
-        jobs, keys, timeouts = known.blueprint.jobs, known.blueprint.keys, known.blueprint.timeouts
-        encoded, permits = known.memory.encoded, self._permits
+        memory, blueprint = known.memory, known.blueprint
         following: Call | None = call
         made: set[int] = set()
         follows = False
         while following is not None:
             call = following
-            _, function, reads, writes = jobs[call.job]
+            _, function, reads, writes = blueprint.jobs[call.job]
             values = [
-                messages.HERE if place in made else encoded(key, messages.HERE)
+                messages.HERE if place in made else memory.encoded(key, messages.HERE)
                 for place in reads
-                if (key := keys[place]) is not None
+                if (key := blueprint.keys[place]) is not None
             ]
-            timeout = timeouts.get(call.job)
+            timeout = blueprint.timeouts.get(call.job)
             seconds = self._took.get(function, _LONG) if timeout is None else _LONG
-            self._number = number = self._number + 1
+            self._number += 1
             if not desk.sent:
                 desk.heard = monotonic()
                 desk.deadline = None if timeout is None else desk.heard + timeout
-            desk.sent[number] = Sent(call, known, function, seconds, follows, timeout)
+            desk.sent[self._number] = Sent(call, known, function, seconds, follows, timeout)
             desk.load += seconds
-            until = 0.0 if permits is None else permits.known(call)
-            batch.append((number, call.work, call.job, follows, values, until))
-            following = None if desk.is_full else source.follow(call)
+            until = 0.0 if self._permits is None else self._permits.known(call)
+            batch.append((self._number, call.work, call.job, follows, values, until))
+            if desk.is_full:
+                return
+            following = source.follow(call)
             if following is not None:
                 made.update(writes)
                 follows = True
@@ -579,7 +570,7 @@ class StandaloneExecutor:
             for place in reads:
                 key = keys[place]
                 known.readers[place] -= 1
-                if key is not None and not known.readers[place]:
+                if key is not None and known.readers[place] <= 0:
                     memory.discard(key)
                     self._holders.pop(key, None)
 
@@ -770,10 +761,6 @@ def _answer(written: Future[Any], refusal: tuple[str, Any] | None, values: Any) 
 
 def _runs_users_code(node: DataNodeConfig) -> bool:
     return isinstance(node.default_data, FunctionRef) or any(classes_of([node]))
-
-
-def _learn(blueprint: Blueprint) -> bytes:
-    return messages.frame(messages.LEARN, blueprint.number, blueprint.about)
 
 
 def _timed_out(seconds: float | None) -> Failure:
