@@ -20,9 +20,15 @@ def environment() -> str:
     versions = {
         "python": platform.python_version(),
         "runner": runner.__version__,
-        "platform": platform.platform(),
+        "platform": _platform(),
     }
     return json.dumps(versions)
+
+
+def _platform() -> str:
+    """As `platform.platform()` has it on Linux, which starts a process to ask for the processor."""
+    here, libc = platform.uname(), "".join(platform.libc_ver())
+    return f"{here.system}-{here.release}-{here.machine}{libc and f'-with-{libc}'}"
 
 
 def command_line(arguments: Sequence[str]) -> str:

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import json
+import platform
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,11 @@ def test_the_environment_names_versions() -> None:
 
     assert told["runner"] == runner.__version__
     assert set(told) == {"python", "runner", "platform"}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere Python tells more of the system")
+def test_the_platform_is_told_as_python_tells_it() -> None:
+    assert json.loads(environment())["platform"] == platform.platform()
 
 
 @pytest.mark.parametrize(
