@@ -55,6 +55,7 @@ _TEMPORARY: Final = re.compile(
 _MOVED: Final = re.compile(
     r"\.(?P<name>.*)\.(?P<host>[0-9a-f]{8})-(?P<pid>[0-9]{1,10})-[0-9]+\.old", re.DOTALL
 )
+_ENDINGS: Final = (".tmp", ".old")
 _numbers: Final = itertools.count()
 
 
@@ -284,6 +285,8 @@ def remove_strays(folder: Path) -> None:
     """
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
+            if not entry.name.endswith(_ENDINGS):  # most: a look into each takes ten times as long
+                continue
             found = _TEMPORARY.fullmatch(entry.name) or _MOVED.fullmatch(entry.name)
             if found and found["host"] == _host() and started(int(found["pid"])) is None:
                 with contextlib.suppress(OSError):
