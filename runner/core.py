@@ -64,7 +64,6 @@ from runner.execution.preparation import (
 )
 from runner.execution.session import Session, memory_of, remove_remains, session_of
 from runner.execution.skipping import ALL, Past, Skipping, known_mark, past_of
-from runner.execution.steps import functions_of
 from runner.execution.values import EncodedMemory
 from runner.execution.worker import Output
 from runner.functions.fingerprint import Fingerprints
@@ -987,8 +986,7 @@ class Submission:
 
     def _about(self) -> About:
         shared, plan = self._shared, self.plan
-        functions = {ref.name: ref for ref in functions_of(plan)}
-        found = {name: self._code.of(ref) for name, ref in functions.items()}
+        found = {name: self._code.of(ref) for name, ref in plan.functions.items()}
         code = {name: each.digest for name, each in found.items() if each is not None}
         recipe = recipe_of(plan, has_secrets=shared.has_secrets, resumes=self._resumes, code=code)
         config = recipe.dumped()
@@ -1214,9 +1212,12 @@ def _node_row(
 
 def _job_row(run: str, end: JobEnd) -> JobRow:
     task, status, attempts, started, seconds, failure, worker, output, _, reason = end
+    if failure is None and output is None:
+        word, why = _WORDS[status], reason or None
+        return JobRow(
+            run, task, word, attempts, started, seconds, None, worker, None, None, None, why
+        )
     row = JobRow(run, task, _WORDS[status], attempts, started, seconds, None, worker)
-    if failure is None and output is None and not reason:
-        return row
     if output is not None:
         row = row._replace(log=output.file, log_start=output.start, log_end=output.end)
     if failure is not None:

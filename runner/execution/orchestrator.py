@@ -105,6 +105,8 @@ class Orchestrator:
             with ExitStack() as stack:  # what goes wrong with one must not keep another open
                 for entry in list(self._entries.values()):
                     stack.callback(self._finish, entry)
+                if self._entries:  # what has ended by now has not been canceled
+                    self._settle(0.0)
 
     @contextmanager
     def _giving_up(self) -> Iterator[None]:
@@ -151,10 +153,7 @@ class Orchestrator:
             while entry.requests:
                 self._obey(entry, entry.requests.popleft())
         self._executor.submit(self)
-        longest = 0.0
-        for outcome in self._executor.wait(self._patience()):
-            self._entries[outcome.work].jobs.settle(outcome)
-            longest = max(longest, outcome.seconds)
+        longest = self._settle(self._patience())
         over = []
         for entry in self._turns:
             entry.jobs.flush_if_due(longest)
@@ -162,6 +161,14 @@ class Orchestrator:
                 over.append(entry)
         for entry in over:
             self._finish(entry)
+
+    def _settle(self, patience: float | None) -> float:
+        """Take in what became of jobs; how long the longest of them took, in seconds."""
+        longest = 0.0
+        for outcome in self._executor.wait(patience):
+            self._entries[outcome.work].jobs.settle(outcome)
+            longest = max(longest, outcome.seconds)
+        return longest
 
     def _obey(self, entry: Entry, request: str) -> None:
         jobs = entry.jobs

@@ -52,14 +52,8 @@ def steps_of(plan: ExecutionPlan, instance: Instance) -> Steps:
     Raises:
         UserCodeError: a function cannot be imported.
     """
-    named = {ref.name: ref for ref in functions_of(plan) if ref.target is None}
-    functions = {name: load(ref) for name, ref in named.items()}
+    functions = {name: load(ref) for name, ref in plan.functions.items() if ref.target is None}
     return Steps(plan, functions, instance.storages)
-
-
-def functions_of(plan: ExecutionPlan) -> list[FunctionRef]:
-    """What the jobs of a plan call, one after the other."""
-    return [job.task.function for job in plan.jobs if job.task.function is not None]
 
 
 def function_of(task: TaskConfig) -> FunctionRef:

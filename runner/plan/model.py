@@ -13,6 +13,7 @@ from typing import Any
 import attrs
 
 from runner.config.model import Config, CoreConfig, DataNodeConfig, Mode, TaskConfig
+from runner.config.references import FunctionRef
 from runner.config.writer import config_tables
 from runner.diagnostics import KeyPath
 
@@ -108,6 +109,12 @@ class ExecutionPlan:
             UsageError: as `digest`.
         """
         return {"digest": self.digest, **_document(self, config_tables(self.config, mask=True))}
+
+    @cached_property
+    def functions(self) -> Mapping[str, FunctionRef]:
+        """What the plan's jobs call, by name."""
+        called = [job.task.function for job in self.jobs]
+        return {ref.name: ref for ref in called if ref is not None}
 
     @cached_property
     def tasks(self) -> Mapping[str, TaskConfig]:

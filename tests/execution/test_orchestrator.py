@@ -403,6 +403,25 @@ def test_an_interrupt_ends_the_running_job_too() -> None:
     assert log.statuses == {"t0": "CANCELED", "t1": "CANCELED", "t2": "CANCELED"}
 
 
+def test_what_ended_just_before_an_interrupt_has_completed() -> None:
+    def interrupted() -> None:
+        raise InterruptedRunError
+
+    log = run(plan_of([[], [], []]), development(t0=nothing, t1=interrupted, t2=nothing))
+
+    assert log.statuses == {"t0": "COMPLETED", "t1": "CANCELED", "t2": "CANCELED"}
+
+
+def test_none_of_the_short_jobs_behind_one_that_failed_is_started() -> None:
+    plan = plan_of([[], [], []])
+    log = Log()
+    orchestrator = Orchestrator(development(t0=nothing, t1=broken, t2=nothing))
+    orchestrator.add(entry_of(plan, log, fail_fast=True))
+    orchestrator.run()
+
+    assert log.statuses == {"t0": "COMPLETED", "t1": "FAILED", "t2": "CANCELED"}
+
+
 def test_what_ended_is_recorded_even_if_we_break() -> None:
     class Breaking(Log):
         def started(self, task: str, attempt: int) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from queue import Empty, SimpleQueue
 from types import FrameType
-from typing import Any
+from typing import Any, Final
 
 from runner.config.model import DataNodeConfig
 from runner.errors import SetupError
@@ -17,9 +17,12 @@ from runner.execution.failures import InterruptedRunError, TaskTimeoutError
 from runner.execution.steps import Steps, import_classes, steps_of, write_first_values
 from runner.execution.worker import Call, Marks, Outcome, Output, Step, attempt, run_job
 
+TOGETHER: Final = 0.0005
+"""Seconds of jobs that run before anybody hears of the first of them."""
+
 
 class DevelopmentExecutor:
-    """Runs each job while it is submitted."""
+    """Runs jobs while they are submitted, several where they are short and none fails."""
 
     slots = 1
 
@@ -29,6 +32,7 @@ class DevelopmentExecutor:
         self._full_traceback = False
         self._outcomes: list[Outcome] = []
         self._wakes: SimpleQueue[None] = SimpleQueue()
+        self._is_wanted = False
 
     def enter(self, work: Work) -> None:
         if not can_time_out() and any(job.task.timeout for job in work.plan.jobs):
@@ -48,8 +52,9 @@ class DevelopmentExecutor:
         self._steps.pop(number, None)
 
     def submit(self, source: Source) -> None:
-        call = source.take()
-        if call is not None:
+        seconds = 0.0
+        self._is_wanted = False
+        while not self._is_wanted and seconds < TOGETHER and (call := source.take()) is not None:
             outcome = run_job(
                 call,
                 self._steps[call.work][call.job],
@@ -58,6 +63,8 @@ class DevelopmentExecutor:
                 full_traceback=self._full_traceback,
             )
             self._outcomes.append(outcome)
+            seconds += outcome.seconds
+            self._is_wanted |= outcome.failure is not None
 
     def wait(self, timeout: float | None) -> Sequence[Outcome]:
         if not self._outcomes:
@@ -67,6 +74,7 @@ class DevelopmentExecutor:
         return outcomes
 
     def wake(self) -> None:
+        self._is_wanted = True
         self._wakes.put(None)
 
     def give_up(self, error: BaseException) -> None:
