@@ -187,6 +187,12 @@ class Proxy:
     def url(self) -> str:
         return f"amqp://guest:guest@{HOST}:{self.port}//"
 
+    @property
+    def connections(self) -> int:
+        """How many there are now."""
+        with self._lock:
+            return len(self._pairs) // 2
+
     def cut(self) -> None:
         """End all connections, and refuse new ones."""
         with self._lock:

@@ -112,7 +112,13 @@ class _Connecting:
             os.close(self._end)
 
     def close(self) -> None:
+        """End the wait for it; the connection goes on."""
         os.close(self.descriptor)
+
+    def abandon(self) -> None:
+        """Nobody wants it any more: it is closed as soon as it comes about."""
+        self.close()
+        self.connected.add_done_callback(_close_late)
 
 
 class Link:
@@ -305,7 +311,7 @@ class Link:
 
     def close(self) -> None:
         if self._connecting is not None:
-            self._connecting.close()
+            self._connecting.abandon()
             self._connecting = None
         connection, self._connection = self._connection, None
         self.is_up = False
@@ -444,6 +450,12 @@ class Link:
         properties = {"content_type": "text/plain", "content_encoding": "utf-8", **properties}
         headers = properties.pop("headers", None)
         return Message(body, application_headers=headers, **properties)
+
+
+def _close_late(connected: Future[Any]) -> None:
+    if connected.exception() is None:
+        with suppress(Exception):  # whatever a broken connection says to that
+            connected.result().close()
 
 
 def unreachable(url: str, why: str) -> SetupError:

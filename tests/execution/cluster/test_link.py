@@ -4,7 +4,7 @@ import json
 import secrets
 import select
 from collections.abc import Callable, Iterator
-from time import monotonic
+from time import monotonic, sleep
 
 import brokers
 import kombu
@@ -58,6 +58,13 @@ class Told:
 
     def __call__(self, *, is_there: bool) -> None:
         self.found.append(is_there)
+
+
+def eventually(happens: Callable[[], object]) -> None:
+    end = monotonic() + PATIENCE
+    while not happens():
+        assert monotonic() < end, "it does not happen"
+        sleep(0.01)
 
 
 @pytest.fixture
@@ -262,6 +269,20 @@ def test_confirmations_are_those_of_the_connection(
     here.until(lambda: told.found)
 
     assert (lost.found, told.found) == ([False], [False])
+
+
+def test_what_connects_when_the_link_is_closed_is_closed_too(
+    proxy: brokers.Proxy, link: Make
+) -> None:
+    here = link(proxy.url)
+    proxy.hang()
+    here.link.turn()
+    eventually(lambda: proxy.connections == 1)
+
+    here.link.close()
+    proxy.mend()
+
+    eventually(lambda: proxy.connections == 0)
 
 
 def test_the_second_of_two_brokers(broker_url: str, names: Names, link: Make) -> None:
