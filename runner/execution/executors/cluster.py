@@ -17,7 +17,7 @@ from __future__ import annotations
 import os
 import select
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from math import ceil
@@ -50,6 +50,7 @@ from runner.execution.cluster.talk import (
     read_reply,
     read_versions,
 )
+from runner.execution.errands import Errands
 from runner.execution.executor import Source, Work
 from runner.execution.failures import Failure
 from runner.execution.instance import storage_folder
@@ -134,9 +135,7 @@ class ClusterExecutor:
         self._seals: tuple[Seal, Seal] | None = None
         self._known: dict[int, Known] = {}
         self._entering: deque[tuple[Known, Future[None], float]] = deque()
-        self._errands: deque[Callable[[], None]] = deque()
-        self._asked: set[Future[None]] = set()
-        self._error: BaseException | None = None
+        self._errands = Errands(self.wake)
         self._outcomes: list[Outcome] = []
         self._peers: dict[str, Peer] = {}
         self._took: dict[str, float] = {}
@@ -167,16 +166,8 @@ class ClusterExecutor:
     def enter(self, work: Work) -> None:
         known = self._prepared(work)
         entered: Future[None] = Future()
-        self._asked.add(entered)
-        try:
-            if self._error is not None:
-                raise self._error
-            until = monotonic() + PATIENCE
-            self._errands.append(lambda: self._entering.append((known, entered, until)))
-            self.wake()
-            entered.result()
-        finally:
-            self._asked.discard(entered)
+        until = monotonic() + PATIENCE
+        self._errands.ask(entered, lambda: self._entering.append((known, entered, until)))
 
     def hurry(self) -> None:
         self._is_hurried = True
@@ -192,10 +183,7 @@ class ClusterExecutor:
 
     def give_up(self, error: BaseException) -> None:
         """Nobody will wait any more: let no other thread wait for an answer."""
-        self._error = self._error or error
-        for answer in list(self._asked):
-            if not answer.done():
-                answer.set_exception(self._error)
+        self._errands.give_up(error)
 
     def printing(self) -> Sequence[tuple[Call, Output]]:
         """What a job prints is here when it has ended."""
@@ -385,8 +373,7 @@ class ClusterExecutor:
     def wait(self, timeout: float | None) -> Sequence[Outcome]:
         if not (self._outcomes or self._errands):
             self._sleep(timeout)
-        while self._errands:
-            self._errands.popleft()()
+        self._errands.run()
         if self._session is not None:
             self._turn()
         outcomes, self._outcomes = self._outcomes, []

@@ -23,7 +23,7 @@ from itertools import takewhile
 from operator import attrgetter, is_
 from threading import Lock
 from time import monotonic, time
-from typing import Any, Final, NamedTuple, Protocol, TypeVar
+from typing import Any, Final, NamedTuple, Protocol
 
 import attrs
 
@@ -33,6 +33,7 @@ from runner.data.storage import Mark
 from runner.errors import JobError, SetupError
 from runner.execution import messages
 from runner.execution.blueprint import Blueprint, Functions, blueprint_of, first_of
+from runner.execution.errands import Errands
 from runner.execution.executor import Source, Work
 from runner.execution.failures import Failure
 from runner.execution.importing import UserCodeError
@@ -59,7 +60,6 @@ _LONG: Final = 3600.0  # what a job of an unknown function is taken for
 _NEVER: Final = float("inf")
 
 _LOAD: Final = attrgetter("load")
-_T = TypeVar("_T")
 
 
 class Permits(Protocol):
@@ -200,9 +200,7 @@ class StandaloneExecutor:
         self._known: dict[int, Known] = {}
         self._entering: dict[int, Future[None]] = {}
         self._broken: dict[int, Failure] = {}
-        self._errands: deque[Callable[[], None]] = deque()
-        self._asked: set[Future[Any]] = set()
-        self._error: BaseException | None = None
+        self._errands = Errands(self.wake)
         self._took: dict[int, float] = {}
         self._outcomes: list[Outcome] = []
         self._holders: dict[str, int] = {}
@@ -220,7 +218,7 @@ class StandaloneExecutor:
     def enter(self, work: Work) -> None:
         known = self._prepared(work)
         entered: Future[None] = Future()
-        self._ask(entered, lambda: self._announce(known, entered))
+        self._errands.ask(entered, lambda: self._announce(known, entered))
 
     def hurry(self) -> None:
         """What is waited for ends by itself."""
@@ -231,7 +229,7 @@ class StandaloneExecutor:
             return
         written: Future[Sequence[tuple[str, Encoded]]] = Future()
         request = messages.frame(messages.FIRST, work.full_traceback, first_of(work, nodes))
-        values = self._ask(written, lambda: self._ask_for_first(request, written))
+        values = self._errands.ask(written, lambda: self._ask_for_first(request, written))
         assert isinstance(work.memory, EncodedMemory), "values in memory have to be encoded"
         for node_id, value in values:
             work.memory.put(work.instance.places[node_id].key, value)
@@ -261,8 +259,7 @@ class StandaloneExecutor:
             self._workers.send(self._desks[number].worker, messages.frame(messages.CALLS, batch))
 
     def wait(self, timeout: float | None) -> Sequence[Outcome]:
-        while self._errands:
-            self._errands.popleft()()
+        self._errands.run()
         self._furnish()
         now = monotonic()
         self._look_after(now)
@@ -277,10 +274,7 @@ class StandaloneExecutor:
 
     def give_up(self, error: BaseException) -> None:
         """Nobody will wait any more: let no other thread wait for an answer."""
-        self._error = self._error or error
-        for answer in list(self._asked):
-            if not answer.done():
-                answer.set_exception(self._error)
+        self._errands.give_up(error)
 
     def printing(self) -> list[tuple[Call, Output]]:
         """What runs, and what it has printed so far. For any thread; another may be faster."""
@@ -301,20 +295,6 @@ class StandaloneExecutor:
     def close(self) -> None:
         self.give_up(SetupError("the workers have been ended"))
         self._workers.close()
-
-    # Other threads
-
-    def _ask(self, answer: Future[_T], errand: Callable[[], None]) -> _T:
-        """Have something done by the thread that waits, and wait for the answer."""
-        self._asked.add(answer)
-        try:
-            if self._error is not None:
-                raise self._error
-            self._errands.append(errand)
-            self.wake()
-            return answer.result()
-        finally:
-            self._asked.discard(answer)
 
     # Submissions
 
@@ -481,8 +461,7 @@ class StandaloneExecutor:
         """Ask whether a call may commit; the answer may come later, in any thread."""
 
         def answer(until: float) -> None:
-            self._errands.append(partial(self._answer, desk, number, until))
-            self.wake()
+            self._errands.add(partial(self._answer, desk, number, until))
 
         sent = desk.sent.get(number)
         if sent is None or self._permits is None:  # taken back
@@ -702,7 +681,7 @@ class StandaloneExecutor:
         """The default data that it was to write is written by another, or refused."""
         for request, waiting in desk.firsts:
             if again:
-                self._errands.append(partial(self._ask_for_first, request, waiting))
+                self._errands.add(partial(self._ask_for_first, request, waiting))
             else:
                 message = f"the worker that was to write default data {lost.how}"
                 waiting.set_exception(JobError(message, code="RUN603"))
