@@ -58,7 +58,13 @@ class Source(Protocol):
 
 
 class Executor(Protocol):
-    """Runs jobs somewhere. One thread is in `submit` and `wait`; `wake` is for any."""
+    """Runs jobs somewhere. One thread is in `submit` and `wait`; `wake` is for any.
+
+    Attributes:
+        in_background: whether jobs run on when `submit` has come back.
+    """
+
+    in_background: bool
 
     @property
     def slots(self) -> int:

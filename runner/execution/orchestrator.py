@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from threading import Lock
+from typing import Final
 
 import attrs
 
@@ -14,6 +15,10 @@ from runner.execution.executor import Executor
 from runner.execution.failures import InterruptedRunError
 from runner.execution.jobs import Jobs
 from runner.execution.worker import Call
+
+CHEAP: Final = 0.1
+"""Seconds: the ends of jobs that took less are recorded when others have been handed out, since to
+lose them costs little; those of longer ones at once."""
 
 
 @attrs.frozen(eq=False)
@@ -149,11 +154,10 @@ class Orchestrator:
             return self._is_driven
 
     def _turn(self) -> None:
-        for entry in self._turns:
-            while entry.requests:
-                self._obey(entry, entry.requests.popleft())
-        self._executor.submit(self)
+        self._hand_out()
         longest = self._settle(self._patience())
+        if self._executor.in_background and longest < CHEAP:  # to record takes a while
+            self._hand_out()
         over = []
         for entry in self._turns:
             entry.jobs.flush_if_due(longest)
@@ -161,6 +165,12 @@ class Orchestrator:
                 over.append(entry)
         for entry in over:
             self._finish(entry)
+
+    def _hand_out(self) -> None:
+        for entry in self._turns:
+            while entry.requests:
+                self._obey(entry, entry.requests.popleft())
+        self._executor.submit(self)
 
     def _settle(self, patience: float | None) -> float:
         """Take in what became of jobs; how long the longest of them took, in seconds."""

@@ -87,6 +87,7 @@ class Shuffled:
     seconds: float = 0.0
     gives_back: bool = False
     follows: bool = False
+    in_background: bool = True
     running: list[Call] = attrs.field(factory=list)
     behind: dict[int, list[Call]] = attrs.field(factory=dict)
     done: set[int] = attrs.field(factory=set)
@@ -234,6 +235,7 @@ def expected_statuses(plan: ExecutionPlan, hopeless: set[str]) -> dict[str, str]
     seconds=st.sampled_from([0.0, 1.0]),
     gives_back=st.booleans(),
     follows=st.booleans(),
+    in_background=st.booleans(),
 )
 def test_every_job_ends_as_the_graph_says(
     needs: tuple[list[int], ...],
@@ -244,9 +246,10 @@ def test_every_job_ends_as_the_graph_says(
     seconds: float,
     gives_back: bool,
     follows: bool,
+    in_background: bool,
 ) -> None:
     plan = plan_of(needs, retries=retries)
-    executor = Shuffled(plan, slots, failing, choose, seconds, gives_back, follows)
+    executor = Shuffled(plan, slots, failing, choose, seconds, gives_back, follows, in_background)
 
     log = run(plan, executor)
 
@@ -436,6 +439,28 @@ def test_what_ended_is_recorded_even_if_we_break() -> None:
         orchestrator.run()
 
     assert log.statuses == {"t0": "COMPLETED", "t1": "CANCELED"}
+
+
+@pytest.mark.parametrize(
+    ("seconds", "is_first"),
+    [pytest.param(0.01, True, id="cheap"), pytest.param(1.0, False, id="dear")],
+)
+def test_what_can_run_is_handed_out_before_cheap_ends_are_recorded(
+    seconds: float, is_first: bool
+) -> None:
+    class Watched(Shuffled):
+        def submit(self, source: Source) -> None:
+            super().submit(source)
+            log.events += [("with the executor", str(call.job)) for call in self.running]
+
+    log = Log()
+    plan = plan_of([[], [0]])
+    orchestrator = Orchestrator(Watched(plan, seconds=seconds))
+    orchestrator.add(entry_of(plan, log))
+    orchestrator.run()
+
+    handed_out = log.events.index(("with the executor", "1"))
+    assert (handed_out < log.events.index(("recorded", "t0"))) is is_first
 
 
 def test_whoever_waits_is_told_why_before_anything_is_over() -> None:

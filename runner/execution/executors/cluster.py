@@ -121,6 +121,8 @@ class ClusterExecutor:
     those two begin is done by the one that waits.
     """
 
+    in_background = True
+
     def __init__(self, job: JobConfig, environ: Mapping[str, str]) -> None:
         self._job = job
         self._environ = environ

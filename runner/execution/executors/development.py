@@ -24,6 +24,7 @@ TOGETHER: Final = 0.0005
 class DevelopmentExecutor:
     """Runs jobs while they are submitted, several where they are short and none fails."""
 
+    in_background = False
     slots = 1
 
     def __init__(self, *, on_error: Callable[[BaseException], None] | None = None) -> None:

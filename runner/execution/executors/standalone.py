@@ -171,6 +171,8 @@ class StandaloneExecutor:
     those two begin is done by the one that waits.
     """
 
+    in_background = True
+
     def __init__(
         self,
         workers: int,
