@@ -1212,12 +1212,8 @@ def _node_row(
 
 def _job_row(run: str, end: JobEnd) -> JobRow:
     task, status, attempts, started, seconds, failure, worker, output, _, reason = end
-    if failure is None and output is None:
-        word, why = _WORDS[status], reason or None
-        return JobRow(
-            run, task, word, attempts, started, seconds, None, worker, None, None, None, why
-        )
-    row = JobRow(run, task, _WORDS[status], attempts, started, seconds, None, worker)
+    word, why = _WORDS[status], reason or None
+    row = JobRow(run, task, word, attempts, started, seconds, None, worker, None, None, None, why)
     if output is not None:
         row = row._replace(log=output.file, log_start=output.start, log_end=output.end)
     if failure is not None:
@@ -1226,7 +1222,7 @@ def _job_row(run: str, end: JobEnd) -> JobRow:
             failure_type=failure.type,
             traceback=failure.traceback or None,
         )
-    return row._replace(reason=reason or None)
+    return row
 
 
 _WORDS: Final = {status: status.value for status in JobStatus}

@@ -33,7 +33,7 @@ class DevelopmentExecutor:
         self._full_traceback = False
         self._outcomes: list[Outcome] = []
         self._wakes: SimpleQueue[None] = SimpleQueue()
-        self._is_wanted = False
+        self._is_wanted = False  # by somebody who has called `wake`
 
     def enter(self, work: Work) -> None:
         if not can_time_out() and any(job.task.timeout for job in work.plan.jobs):
@@ -53,9 +53,12 @@ class DevelopmentExecutor:
         self._steps.pop(number, None)
 
     def submit(self, source: Source) -> None:
-        seconds = 0.0
+        seconds, goes_well = 0.0, True
         self._is_wanted = False
-        while not self._is_wanted and seconds < TOGETHER and (call := source.take()) is not None:
+        while goes_well and not self._is_wanted and seconds < TOGETHER:
+            call = source.take()
+            if call is None:
+                break
             outcome = run_job(
                 call,
                 self._steps[call.work][call.job],
@@ -65,7 +68,7 @@ class DevelopmentExecutor:
             )
             self._outcomes.append(outcome)
             seconds += outcome.seconds
-            self._is_wanted |= outcome.failure is not None
+            goes_well = outcome.failure is None
 
     def wait(self, timeout: float | None) -> Sequence[Outcome]:
         if not self._outcomes:
