@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import brokers
+import pytest
 from jsonschema import Draft7Validator
 from machines import Ground, Make, chain, wide
 
@@ -72,3 +74,23 @@ def test_a_broker_is_not_there(ground: Make) -> None:
 
     assert command.end() == 4
     assert "RUN501" in command.rest()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        pytest.param(("run-worker",), id="worker"),
+        pytest.param(("run-worker", "--status"), id="status"),
+        pytest.param(("execute", "--mode", "cluster"), id="run"),
+    ],
+)
+def test_a_broker_lets_nobody_in(broker_url: str, ground: Make, arguments: Sequence[str]) -> None:
+    """It is said at once, in one message: to try again is of no use."""
+    url = broker_url.replace("guest:guest", "guest:c4nary")
+    command = ground(wide(1)).command(*arguments, RUNNER_TEST_BROKER=url)
+
+    assert command.end() == 4
+    told = command.rest()
+    assert told.count("ACCESS_REFUSED") == 1
+    assert "refuses the connection" in told
+    assert "c4nary" not in told

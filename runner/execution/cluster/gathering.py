@@ -12,7 +12,7 @@ import attrs
 
 from runner.config.model import JobConfig
 from runner.errors import SetupError
-from runner.execution.cluster.link import Delivery, Link, Names, unreachable
+from runner.execution.cluster.link import Delivery, Link, Names
 from runner.execution.cluster.sealing import ForgedError, Seal
 from runner.execution.cluster.talk import Attempted, Ended, read_attempts, read_ended
 
@@ -62,7 +62,7 @@ def gather(job: JobConfig, broker: str, key: bytes, session: str, name: str) -> 
     lease = job.worker_lease.total_seconds()
     queue = names.results(session)
     with _link(broker, names, queue) as link:
-        first = _connected(link, broker)
+        first = _connected(link)
         over = seals[0].close({"kind": "over", "session": session, "work": None})
         body = {"kind": "who", "reply": queue, "session": session, "call": found.call}
         who = seals[0].close(body)
@@ -78,7 +78,7 @@ def gather(job: JobConfig, broker: str, key: bytes, session: str, name: str) -> 
                     hear(found, seals[1], delivery.body)
             first = []
             if not link.is_up:
-                raise unreachable(broker, link.why)
+                raise link.unreachable()
             busy = {worker for worker in found.open.values() if worker not in found.free}
             is_all_heard = waiting is not None and waiting[0] == 0
             if (is_all_heard and found.free and not busy) or monotonic() > until:
@@ -125,7 +125,7 @@ def _link(url: str, names: Names, queue: str) -> Iterator[Link]:
         link.close()
 
 
-def _connected(link: Link, url: str) -> list[Delivery]:
+def _connected(link: Link) -> list[Delivery]:
     """What has arrived by the time that the link is up.
 
     Raises:
@@ -138,8 +138,8 @@ def _connected(link: Link, url: str) -> list[Delivery]:
             return arrived
         if "exclusive" in link.why.lower():
             raise SetupError("another process hears what workers tell of this run")
-        if monotonic() > until:
-            raise unreachable(url, link.why)
+        if link.is_refused or monotonic() > until:
+            raise link.unreachable()
         _wait(link, link.patience())
 
 

@@ -127,6 +127,7 @@ class Link:
     Attributes:
         is_up: whether there is one now.
         why: why there is none.
+        is_refused: whether the one broker there is lets nobody in who comes with this URL.
         blocked: why the broker takes no messages for now; empty: it does.
         since: when it came up, or went down.
     """
@@ -148,6 +149,7 @@ class Link:
         import kombu.transport.pyamqp  # all of it, since threads that import it at once collide
 
         self._kombu = kombu
+        self._url = url
         self._urls = deque(split_brokers(url))
         self._prepare = prepare
         self._connecting: _Connecting | None = None
@@ -164,6 +166,7 @@ class Link:
         self._canceled = False
         self.is_up = False
         self.why = ""
+        self.is_refused = False
         self.blocked = ""
         self.since = monotonic()
 
@@ -181,6 +184,19 @@ class Link:
             return _PATIENCE
         due = self._beat if self.is_up else self._next
         return max(0.0, due - monotonic())
+
+    def try_for(self, seconds: float) -> None:
+        """Wait for so long until it is known whether there is a connection."""
+        until = monotonic() + seconds
+        while not (self.is_up or self.why) and monotonic() < until:
+            self.turn()
+            if self._connecting is not None:
+                left = max(0.0, until - monotonic())
+                select.select([self._connecting.descriptor], [], [], left)
+
+    def unreachable(self) -> SetupError:
+        """RUN501: why there is no connection."""
+        return unreachable(self._url, self.why, is_refused=self.is_refused)
 
     def turn(self) -> list[Delivery]:
         """Connect where that is due, and take in what has arrived."""
@@ -344,6 +360,9 @@ class Link:
             self._canceled = False
             self._prepare(self)
         except self._errors()[0] as error:
+            self.is_refused = (
+                self._connection is None and len(self._urls) == 1 and _lets_nobody_in(error)
+            )
             if self._connection is not None:
                 with suppress(Exception):
                     self._connection.close()
@@ -352,6 +371,7 @@ class Link:
             self._go_down(error)
         else:
             self.is_up = True
+            self.is_refused = False
             self.why = self.blocked = ""
             self.since = monotonic()
             self._pause = _FIRST_PAUSE
@@ -458,13 +478,36 @@ def _close_late(connected: Future[Any]) -> None:
             connected.result().close()
 
 
-def unreachable(url: str, why: str) -> SetupError:
-    """RUN501: no broker, at a place that is told without its password."""
-    return SetupError(
-        f"the broker at {places(url)} cannot be reached: {why}",
-        code="RUN501",
-        hint="is it running? [JOB] broker_url says where it is",
-    )
+def refuse_strangers(url: str) -> None:
+    """Look whether a broker lets us in; one that is not there may come yet.
+
+    Raises:
+        SetupError: RUN501, it does not.
+    """
+    link = Link(url, lambda _: None)
+    try:
+        link.try_for(_PATIENCE)
+        if link.is_refused:
+            raise link.unreachable()
+    finally:
+        link.close()
+
+
+def unreachable(url: str, why: str, *, is_refused: bool = False) -> SetupError:
+    """RUN501: no broker, at a place that is told without its password.
+
+    Args:
+        url: of the broker.
+        why: there is no connection.
+        is_refused: whether the broker is there, and lets nobody in.
+    """
+    if is_refused:
+        message = f"the broker at {places(url)} refuses the connection: {why}"
+        hint = "[JOB] broker_url has the user, the password and the virtual host"
+    else:
+        message = f"the broker at {places(url)} cannot be reached: {why}"
+        hint = "is it running? [JOB] broker_url says where it is"
+    return SetupError(message, code="RUN501", hint=hint)
 
 
 def places(url: str) -> str:
@@ -487,5 +530,11 @@ def _pending(sock: Any) -> bool:
 def _said(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    text = str(error).partition("\n")[0]
-    return text or type(error).__name__
+    text = getattr(error, "reply_text", None) or str(error)
+    return text.partition("\n")[0].partition(". ")[0].removesuffix(".") or type(error).__name__
+
+
+def _lets_nobody_in(error: BaseException) -> bool:
+    from amqp import exceptions
+
+    return isinstance(error, exceptions.AccessRefused | exceptions.NotAllowed)

@@ -10,7 +10,7 @@ from typing import Any, Final
 import attrs
 
 from runner.config.model import JobConfig
-from runner.execution.cluster.link import Delivery, Link, Names, unreachable
+from runner.execution.cluster.link import Delivery, Link, Names
 from runner.execution.cluster.sealing import ForgedError, Seal
 
 PATIENCE: Final = 2.0
@@ -73,7 +73,7 @@ def call_the_roll(job: JobConfig, broker: str, key: bytes) -> Roll:
 
     link = Link(broker, prepare)
     try:
-        _connect(link, broker)
+        _connect(link)
         body = {"kind": "who", "reply": answers[-1]}
         text = Seal.to_workers(key).close(body)
         link.publish(text, "", exchange=names.control, is_lasting=False)
@@ -86,14 +86,14 @@ def call_the_roll(job: JobConfig, broker: str, key: bytes) -> Roll:
     return Roll(job.queue, waiting, ordered)
 
 
-def _connect(link: Link, url: str) -> None:
+def _connect(link: Link) -> None:
     until = monotonic() + _AT_FIRST
     while True:
         link.turn()
         if link.is_up:
             return
-        if monotonic() > until:
-            raise unreachable(url, link.why)
+        if link.is_refused or monotonic() > until:
+            raise link.unreachable()
         _wait(link, until)
 
 

@@ -25,7 +25,7 @@ from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Event, Lock, Thread
-from time import monotonic, time
+from time import monotonic, sleep, time
 from types import NoneType
 from typing import Any, Final, TextIO
 
@@ -65,6 +65,7 @@ from runner.store.logs import read_slice
 
 _PAUSE: Final = 1.0  # seconds after which what was not taken is told again
 _FIRST_REST: Final = 0.1  # seconds for which a slot takes nothing when it has refused jobs
+_LOCKED_OUT: Final = 2.0  # seconds after which a broker that has let nobody in is tried again
 TOGETHER: Final = 0.01
 """Seconds for which the outcomes of short jobs are kept back, so that several are told together."""
 _MOST_PRINTED: Final = 64 * 1024
@@ -786,6 +787,7 @@ def _consumer(is_unwanted: Callable[[], bool]) -> Any:
 
     It does not begin where it is unwanted by the time that Celery has set handlers for signals.
     """
+    from amqp.exceptions import AccessRefused, NotAllowed
     from celery.exceptions import WorkerShutdown
     from celery.worker.consumer import Consumer
 
@@ -799,7 +801,11 @@ def _consumer(is_unwanted: Callable[[], bool]) -> Any:
             conn.ensure_connection = partial(
                 conn.ensure_connection, interval_start=0.2, interval_step=0.2, interval_max=2.0
             )
-            return super().ensure_connected(conn)
+            try:
+                return super().ensure_connected(conn)
+            except (AccessRefused, NotAllowed):  # Celery tries again at once
+                sleep(_LOCKED_OUT)
+                raise
 
     return Impatient
 

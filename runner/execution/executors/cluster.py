@@ -32,7 +32,7 @@ from runner.config.model import DataNodeConfig, JobConfig, TaskConfig
 from runner.errors import SetupError
 from runner.execution.cluster.attempts import MOST_LOSSES, Attempt, Attempts
 from runner.execution.cluster.broker import broker_of
-from runner.execution.cluster.link import Delivery, Link, Names, unreachable
+from runner.execution.cluster.link import Delivery, Link, Names
 from runner.execution.cluster.sameness import Meaning, first_difference
 from runner.execution.cluster.sealing import ForgedError, Seal, key_of
 from runner.execution.cluster.sharing import leave_sign, remove_sign
@@ -273,7 +273,7 @@ class ClusterExecutor:
         while self._entering:
             known, entered, until = self._entering[0]
             may_begin = self._link.is_up or self._is_hurried
-            if not may_begin and monotonic() < until:
+            if not may_begin and not self._link.is_refused and monotonic() < until:
                 if self._link.why:
                     self._say(f"no broker: {self._link.why}; trying for {PATIENCE:g} s")
                 return
@@ -282,7 +282,7 @@ class ClusterExecutor:
                 self._known[known.work.number] = known
                 entered.set_result(None)
             else:
-                entered.set_exception(unreachable(self._broker, self._link.why))
+                entered.set_exception(self._link.unreachable())
 
     def _prepare(self, link: Link) -> None:
         assert self._session is not None, "there is a submission before there is a link"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import secrets
 import select
 from collections.abc import Callable, Iterator
@@ -11,7 +12,15 @@ import kombu
 import pytest
 
 from runner.errors import SetupError
-from runner.execution.cluster.link import TASK, Delivery, Link, Names, places, unreachable
+from runner.execution.cluster.link import (
+    TASK,
+    Delivery,
+    Link,
+    Names,
+    places,
+    refuse_strangers,
+    unreachable,
+)
 
 PATIENCE = 60
 
@@ -348,8 +357,41 @@ def test_a_wrong_password(broker_url: str, link: Make) -> None:
 
     here.until(lambda: here.link.why)
 
-    assert "c4nary" not in str(unreachable("amqp://guest:c4nary@broker:1//", here.link.why))
-    assert "ACCESS_REFUSED" in here.link.why
+    error = here.link.unreachable()
+    assert here.link.is_refused
+    assert re.fullmatch(
+        r"the broker at \S+ refuses the connection: ACCESS_REFUSED - Login was refused using"
+        r" authentication mechanism \w+",
+        str(error),
+    )
+    assert error.hint == "[JOB] broker_url has the user, the password and the virtual host"
+
+
+def test_a_virtual_host_that_is_not_there(broker_url: str, link: Make) -> None:
+    here = link(f"{broker_url.rstrip('/')}/nowhere")
+
+    here.until(lambda: here.link.why)
+
+    assert (here.link.is_refused, here.link.why) == (True, "NOT_ALLOWED - vhost nowhere not found")
+
+
+def test_of_two_brokers_one_may_still_let_us_in(broker_url: str, link: Make) -> None:
+    here = link(f"{broker_url.replace('guest:guest', 'guest:c4nary')};{broker_url}")
+
+    here.until(lambda: here.link.why)
+    assert not here.link.is_refused
+
+    here.up()
+
+
+def test_who_is_let_in_is_no_stranger(broker_url: str) -> None:
+    refuse_strangers(broker_url)
+    refuse_strangers(f"amqp://{brokers.HOST}:{brokers.free_port()}//")  # it may come yet
+
+    with pytest.raises(SetupError, match="ACCESS_REFUSED") as caught:
+        refuse_strangers(broker_url.replace("guest:guest", "guest:c4nary"))
+    assert caught.value.code == "RUN501"
+    assert "c4nary" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
