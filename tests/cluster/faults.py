@@ -106,6 +106,7 @@ class Yard:
                 self.found.append(("workers that have ended by themselves", worker.rest()))
             if worker is None or not worker.still_runs(0):
                 self.workers[name] = self.ground.worker(self.ways[name].url, name)
+                self.workers[name].read_on()
 
     def begin(self, *arguments: str) -> Command:
         return self.ground.command(*arguments, RUNNER_TEST_BROKER=self.ways["run"].url)
@@ -163,6 +164,9 @@ class Yard:
                     noted = [(name, self.ground.noted(name, task)) for name in ("ran", "commits")]
                     self.found.append(("jobs run again though recorded", f"{task}: {noted}"))
         self.found.append(("bad ends", "it was not complete after 5 times"))
+        self.log += [f"worker {name} said:\n{each.text}" for name, each in self.workers.items()]
+        assert self.run is not None, "it was begun"
+        self.run.kill()  # it would keep the data nodes of the next round
 
     def has_run(self) -> bool:
         """Whether the store has a run that is to be resumed."""

@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Thread
 from types import FrameType
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -123,10 +124,12 @@ class Command:
     Attributes:
         process: it; its output is one stream.
         said: lines of that, as far as they were read.
+        reader: the thread that reads on.
     """
 
     process: subprocess.Popen[str]
     said: list[str] = attrs.field(factory=list)
+    reader: Thread | None = None
 
     def expect(self, text: str) -> str:
         """The next line that has that in it."""
@@ -155,8 +158,22 @@ class Command:
             return False
         return True
 
+    def read_on(self) -> None:
+        """Read all that it says from now on; else it would wait for a reader some day."""
+
+        def read() -> None:
+            assert self.process.stdout is not None, "it is piped"
+            for line in self.process.stdout:
+                self.said.append(line)
+
+        self.reader = Thread(target=read, name="reader", daemon=True)
+        self.reader.start()
+
     def rest(self) -> str:
         """All that it said; it has ended."""
+        if self.reader is not None:
+            self.reader.join()
+            return self.text
         if self.process.stdout is not None and not self.process.stdout.closed:
             self.said += self.process.stdout
         return self.text
@@ -272,6 +289,8 @@ class Ground:
         for each in self.commands:
             if each.process.poll() is None:
                 each.kill()
+            if each.reader is not None:
+                each.reader.join()
             if each.process.stdout is not None:
                 each.process.stdout.close()
         for descriptor in self.gates.values():
