@@ -32,7 +32,6 @@ from runner.checker.severity import judge
 from runner.config.model import Config, DataNodeConfig, Durability, Mode, SectionRef
 from runner.config.pauses import collector_paused
 from runner.config.references import FunctionRef
-from runner.config.values import is_secret_key
 from runner.data.exchange import stage_from, write_to
 from runner.data.storage import Appending, Mark, Opening, Staged, Storage
 from runner.diagnostics import Diagnostic, has_errors
@@ -271,10 +270,7 @@ class _Shared:
     @cached_property
     def has_secrets(self) -> bool:
         """Whether the config holds secrets in plain text."""
-        texts = [text or name for name, text in self.config.written]
-        if texts and not any(map(_may_hold_secrets, texts)):
-            return False
-        return any(plain_secrets(self.config))
+        return self.session.holds_secrets and any(plain_secrets(self.config))
 
     @property
     def store(self) -> Store:
@@ -1148,11 +1144,6 @@ def _instance(
         frequency=find_scenario(config, plan.scenario).frequency,
         memory=memory,
     )
-
-
-def _may_hold_secrets(text: str) -> bool:
-    """Whether it is worth looking closer; keys may be written with escapes."""
-    return is_secret_key(text) or "broker_url" in text or "\\" in text
 
 
 def _lasting_by_task(plan: ExecutionPlan, instance: Instance) -> dict[str, list[tuple[int, str]]]:

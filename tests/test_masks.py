@@ -2,13 +2,15 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import quote, quote_plus
 
+import attrs
 import pytest
 
 from runner.config.model import Config, DataNodeConfig, JobConfig, TaskConfig
-from runner.config.options import GenericOptions, SqlTableOptions
+from runner.config.options import GenericOptions, SqlTableOptions, StorageOptions
 from runner.config.secrets import mask_of
 from runner.masks import NO_MASK, Mask
 
@@ -74,6 +76,13 @@ def test_a_file_that_is_gone_is_left_alone(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@attrs.frozen
+class ShopOptions(StorageOptions):
+    """Of a storage type that is not ours."""
+
+    login: Mapping[str, str] = attrs.field(factory=dict)
+
+
 def node(**more: object) -> Config:
     return Config(data_nodes={"d": DataNodeConfig(id="d", **more)})  # type: ignore[arg-type]  # as each test has it
 
@@ -92,6 +101,11 @@ def node(**more: object) -> Config:
             ),
             ("c4nary",),
             id="option-in-a-table",
+        ),
+        pytest.param(
+            node(options=ShopOptions(login={"user": "ada1", "password": "c4nary"})),
+            ("c4nary",),
+            id="option-of-a-plugin",
         ),
         pytest.param(
             node(options=GenericOptions(read_fct_args=({"token": ["c4nary", 12345]}, "else"))),

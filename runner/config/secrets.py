@@ -10,17 +10,26 @@ from urllib.parse import urlsplit
 import attrs
 
 from runner.config.model import Config, JobConfig, Section
-from runner.config.options import StorageOptions
+from runner.config.options import StorageOptions, is_ours
 from runner.config.values import is_secret_key
 from runner.masks import LEAST, Mask
 
-_CONTAINERS: Final = frozenset({dict, list, tuple})
+_CONTAINERS: Final = (dict, list, tuple)
 
 
 def mask_of(config: Config) -> Mask:
     """What takes the secrets of a config out of a text."""
-    found = {*_secrets(config), broker_secret(config.job)}
-    return Mask(tuple(sorted(each for each in found if len(each) >= LEAST)))
+    return mask_from(secrets_of(config))
+
+
+def mask_from(secrets: Iterable[str]) -> Mask:
+    """What takes these out of a text; short ones stay."""
+    return Mask(tuple(sorted(each for each in secrets if len(each) >= LEAST)))
+
+
+def secrets_of(config: Config) -> frozenset[str]:
+    """All that a config holds, or was given by the environment, that nobody is shown."""
+    return frozenset({*_secrets(config), broker_secret(config.job)} - {""})
 
 
 def broker_secret(job: JobConfig) -> str:
@@ -38,7 +47,7 @@ def _secrets(config: Config) -> Iterator[str]:
         options = node.options
         for name in _may_hold_some(type(options)):  # type: ignore[arg-type]  # a class can be hashed
             yield from _in(getattr(options, name), is_secret=is_secret_key(name))
-        if type(node.default_data) in _CONTAINERS:
+        if isinstance(node.default_data, _CONTAINERS):
             yield from _in(node.default_data)
     sections: Iterable[Mapping[str, Section]] = (config.data_nodes, config.tasks, config.scenarios)
     for section in sections:
@@ -49,10 +58,14 @@ def _secrets(config: Config) -> Iterator[str]:
 
 @functools.cache
 def _may_hold_some(options: type[StorageOptions]) -> tuple[str, ...]:
-    """The keys of a storage type that are secrets, and the tables and lists; most have none."""
+    """The keys of a storage type that may hold secrets; of those that are ours, most have none."""
     names = [field.name for field in attrs.fields(options)]
     return tuple(
-        name for name in names if is_secret_key(name) or name.endswith(("args", "parameters"))
+        name
+        for name in names
+        if is_secret_key(name)
+        or name.endswith(("args", "parameters"))
+        or not is_ours(options, name)
     )
 
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 import attrs
 
 from runner.config.model import Config, JobConfig, Mode
-from runner.config.secrets import broker_secret, mask_of
+from runner.config.secrets import broker_secret, mask_from, mask_of, secrets_of
 from runner.execution.cluster.variables import left_to_jobs
 from runner.execution.instance import storage_folder
 from runner.execution.values import (
@@ -42,6 +42,7 @@ class Session:
         values: the folders of large values that workers pass on.
         mask: takes the config's secrets out of what is printed and told.
         mask_of_jobs: the same for processes of jobs, which is to tell them nothing new.
+        holds_secrets: whether the config has any, be they too short to be taken out.
         most_printed: bytes that are kept of what a job prints.
     """
 
@@ -51,6 +52,7 @@ class Session:
     values: Folders
     mask: Mask = attrs.field(default=NO_MASK, repr=False)
     mask_of_jobs: Mask = attrs.field(default=NO_MASK, repr=False)
+    holds_secrets: bool = False
     most_printed: int = MOST_PRINTED
 
     def log_of(self, worker: int) -> str:
@@ -88,9 +90,12 @@ def session_of(config: Config) -> Session:
         memory = str(_MEMORY / f"runner-{disk.name}-{secrets.token_hex(8)}")
     application_path = config.application_path.absolute()
     values = Folders(str(disk), memory)
-    mask = mask_of(config)
+    found = secrets_of(config)
+    mask = mask_from(found)
     of_jobs = _mask_of_jobs(config, mask, os.environ)
-    return Session(disk.name, application_path, storage / "logs", values, mask, of_jobs)
+    return Session(
+        disk.name, application_path, storage / "logs", values, mask, of_jobs, bool(found)
+    )
 
 
 def _mask_of_jobs(config: Config, mask: Mask, environ: Mapping[str, str]) -> Mask:

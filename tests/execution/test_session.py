@@ -47,6 +47,19 @@ def test_jobs_are_told_of_the_broker_what_they_can_see(
     assert session.mask_of_jobs.secrets == secrets
 
 
+@pytest.mark.parametrize(
+    ("config", "holds"),
+    [
+        pytest.param(Config(), False, id="none"),
+        pytest.param(Config(runner={"token": ""}), False, id="empty"),
+        pytest.param(Config(runner={"token": "c4nary"}), True, id="one"),
+        pytest.param(Config(runner={"token": "abc"}), True, id="too-short-to-be-taken-out"),
+    ],
+)
+def test_whether_a_config_holds_secrets(config: Config, holds: bool) -> None:
+    assert session_of(config).holds_secrets is holds
+
+
 def test_no_two_sessions_share_anything(tmp_path: Path) -> None:
     one, other = session_of(config_in(tmp_path)), session_of(config_in(tmp_path))
 
