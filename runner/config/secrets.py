@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 import attrs
 
 from runner.config.model import Config, JobConfig, Section
-from runner.config.options import StorageOptions, is_ours
+from runner.config.options import is_ours
 from runner.config.values import is_secret_key
 from runner.masks import LEAST, Mask
 
@@ -45,7 +45,7 @@ def _secrets(config: Config) -> Iterator[str]:
         yield from _in(table)
     for node in config.data_nodes.values():
         options = node.options
-        for name in _may_hold_some(type(options)):  # type: ignore[arg-type]  # a class can be hashed
+        for name in may_hold_secrets(type(options)):
             yield from _in(getattr(options, name), is_secret=is_secret_key(name))
         if isinstance(node.default_data, _CONTAINERS):
             yield from _in(node.default_data)
@@ -56,17 +56,18 @@ def _secrets(config: Config) -> Iterator[str]:
                 yield from _in(each.properties)
 
 
-@functools.cache
-def _may_hold_some(options: type[StorageOptions]) -> tuple[str, ...]:
-    """The keys of a storage type that may hold secrets; of those that are ours, most have none."""
-    names = [field.name for field in attrs.fields(options)]
+def _may_hold_secrets(options: type) -> tuple[str, ...]:
     return tuple(
         name
-        for name in names
+        for name in attrs.fields_dict(options)
         if is_secret_key(name)
         or name.endswith(("args", "parameters"))
         or not is_ours(options, name)
     )
+
+
+may_hold_secrets: Final[Callable[[type], tuple[str, ...]]] = functools.cache(_may_hold_secrets)
+"""The keys of a storage type that are secrets, and the tables and lists that may hold some."""
 
 
 def _in(value: Any, *, is_secret: bool = False) -> Iterator[str]:

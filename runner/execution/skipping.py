@@ -239,10 +239,9 @@ class Skipping:
         return {node: marks[node] if node in marks else self._look_at(node) for node in nodes}
 
     def _look_at(self, node: str) -> Mark | None:
-        instance = self._instance
-        row = self._past.rows.get(instance.places[node].key)
+        row = self._past.rows.get(self._instance.places[node].key)
         known = None if row is None else known_mark(row)
-        self._marks[node] = mark = instance.storages[node].mark(known)
+        self._marks[node] = mark = self._instance.storages[node].mark(known)
         return mark
 
     def _inputs_are_as_they_were(self, task: TaskConfig) -> bool:

@@ -3,41 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
-from functools import cache
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
-
-import attrs
 
 from runner.config.brokers import why_no_broker
 from runner.config.model import Config, DataNodeConfig, Mode, Section, TaskConfig
 from runner.config.options import (
     DatabaseOptions,
     GenericOptions,
-    is_ours,
     required_keys,
 )
+from runner.config.secrets import may_hold_secrets
 from runner.config.values import is_secret_key
 from runner.diagnostics import Diagnostic, KeyPath
 from runner.suggestions import nearest
 
 MOST_SUGGESTED: Final = 10
 """Tasks without a function for which the nearest is looked for, which takes time."""
-
-
-def _secret_keys(options: type) -> tuple[str, ...]:
-    return tuple(
-        name
-        for name in attrs.fields_dict(options)
-        if is_secret_key(name)
-        or name.endswith(("args", "parameters"))
-        or not is_ours(options, name)
-    )
-
-
-_may_hold_secrets: Final[Callable[[type], tuple[str, ...]]] = cache(_secret_keys)
-"""The keys of a storage type that are secrets, and the tables and lists that may hold some."""
 
 
 def missing_keys(config: Config) -> Iterator[Diagnostic]:
@@ -79,7 +62,7 @@ def plain_secrets(config: Config) -> Iterator[Diagnostic]:
         yield _plain_secret(("JOB", "broker_url"))
     for node in config.data_nodes.values():
         key: KeyPath = ("DATA_NODE", node.id)
-        for name in _may_hold_secrets(type(node.options)):
+        for name in may_hold_secrets(type(node.options)):
             yield from _secrets_in(getattr(node.options, name), (*key, name), config)
         yield from _secrets_in(node.default_data, (*key, "default_data"), config)
     for key, properties in _properties(config):

@@ -191,8 +191,9 @@ class Link:
         while not (self.is_up or self.why) and monotonic() < until:
             self.turn()
             if self._connecting is not None:
-                left = max(0.0, until - monotonic())
-                select.select([self._connecting.descriptor], [], [], left)
+                poll = select.poll()
+                poll.register(self._connecting.descriptor, select.POLLIN)
+                poll.poll(1000 * max(0.0, until - monotonic()))
 
     def unreachable(self) -> SetupError:
         """RUN501: why there is no connection."""
