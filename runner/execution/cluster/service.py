@@ -11,6 +11,8 @@ its jobs are to run again, only the one who hands them out can say.
 
 from __future__ import annotations
 
+import json
+import logging
 import os
 import platform
 import select
@@ -769,17 +771,49 @@ class Service:
         app = celery.Celery("runner", broker=self._broker, set_as_current=False)
         jobs = kombu.Queue(self._names.jobs, kombu.Exchange(""), routing_key=self._names.jobs)
         app.conf.update(**_SETTINGS, task_queues=[jobs], task_default_queue=self._names.jobs)
-
-        @app.task(name=TASK, bind=True)  # type: ignore[untyped-decorator]  # it has no types
-        def run_jobs(task: Any, sealed: object) -> None:
-            redelivered = bool(task.request.delivery_info.get("redelivered"))
-            self.take(sealed, redelivered=redelivered)
-
+        app.task(name=TASK, Strategy=partial(self._straight))(_done_by_the_strategy)
         return app
+
+    def _straight(self, _task: Any, _app: Any, consumer: Any) -> Callable[..., None]:
+        """What Celery does with a message: a slot takes it, and it is acknowledged.
+
+        Its own way keeps a record of each message as a request, a task and its trace, which takes
+        longer than all that is done here (https://docs.celeryq.dev, `Task.Strategy`).
+        """
+        slots, errors = consumer.pool.executor, consumer.connection_errors
+
+        def take(message: Any, _body: Any, ack: Callable[..., None], *_: Any) -> None:
+            slots.submit(self._take, message, partial(ack, _UNSAID, errors))
+
+        return take
+
+    def _take(self, message: Any, acknowledge: Callable[[], None]) -> None:
+        try:
+            redelivered = bool(message.delivery_info.get("redelivered"))
+            self.take(_sealed_in(message.body), redelivered=redelivered)
+        except Exception as error:  # noqa: BLE001 - a slot must not be lost
+            self._say(f"a message is lost:\n{bug_failure(error).traceback.rstrip()}")
+        finally:
+            acknowledge()
 
     def _say(self, text: str) -> None:
         self._said.write(f"{text}\n")  # at once, since several threads say something
         self._said.flush()
+
+
+def _done_by_the_strategy() -> None:
+    """The body of a task that Celery does not run."""
+    raise AssertionError("its strategy takes the messages")
+
+
+def _sealed_in(body: str | bytes) -> object:
+    """The one argument of a task; None where it is no such message."""
+    try:
+        (sealed,), _, _ = json.loads(body)
+    except (ValueError, TypeError, RecursionError):
+        return None
+    found: object = sealed
+    return found
 
 
 def _consumer(is_unwanted: Callable[[], bool]) -> Any:
@@ -811,14 +845,9 @@ def _consumer(is_unwanted: Callable[[], bool]) -> Any:
 
 
 _SETTINGS: Final[Mapping[str, Any]] = {
-    "task_serializer": "json",
     "accept_content": ["json"],
     "result_accept_content": ["json"],
     "result_backend": None,
-    "task_ignore_result": True,
-    "task_acks_late": True,
-    "task_reject_on_worker_lost": False,
-    "task_acks_on_failure_or_timeout": True,
     "task_create_missing_queues": False,
     "worker_prefetch_multiplier": 1,
     "worker_send_task_events": False,
@@ -834,7 +863,11 @@ _SETTINGS: Final[Mapping[str, Any]] = {
     "broker_connection_timeout": 5,
     "worker_enable_prefetch_count_reduction": False,
 }
-"""Of Celery: a message is acknowledged when all is told, none waits in a worker, JSON alone."""
+"""Of Celery: no message waits in a worker, and JSON alone."""
+
+_UNSAID: Final = logging.Logger("acknowledgements")
+"""Where Celery tells that it could not acknowledge a message: that comes again, and is known."""
+_UNSAID.disabled = True
 
 
 def _difference(config: Config, meaning: Meaning, jobs: Sequence[Job]) -> Refusal | None:
