@@ -10,6 +10,7 @@ import click
 
 from runner import __version__
 from runner.cli.options import global_options
+from runner.config.pauses import collector_seldom
 from runner.errors import ExitCode, RunnerError, UsageError
 from runner.suggestions import did_you_mean
 
@@ -76,7 +77,8 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-    sys.exit(run(sys.argv[1:]))
+    with collector_seldom():  # what a command makes lives about as long as the command
+        sys.exit(run(sys.argv[1:]))
 
 
 def run(arguments: list[str]) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -108,7 +107,6 @@ def check_loaded(
     order = {name: rank for rank, name in enumerate(dict.fromkeys([*named, *layers]))}
     located.sort(key=lambda each: _rank(each.place, order))
     files = tuple(dict.fromkeys(_files(loaded)))
-    gc.freeze()  # the config lives as long as this process: the collector need not look at it
     return Checked(loaded, tuple(located), files, places)
 
 

@@ -20,7 +20,6 @@ class Thing:
 
 @pytest.fixture(autouse=True)
 def collector_on() -> Iterator[None]:
-    gc.unfreeze()  # a command of another test may have frozen what it read
     gc.collect()
     gc.enable()
     yield

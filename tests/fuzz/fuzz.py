@@ -399,8 +399,7 @@ def throw(folder: Path, count: int, seed: int, *, most_bytes: int = MOST_BYTES) 
         problem = _problem(str(path), random)
         yield Thrown(kind, data, problem, time.process_time() - begun)
         if number % 200 == 0:
-            gc.unfreeze()  # a process of its own would have ended
-            gc.collect()
+            gc.collect()  # what is read at once counts as old, and is seldom looked at
 
 
 def _problem(path: str, random: Random) -> str | None:
