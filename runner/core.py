@@ -32,6 +32,7 @@ from runner.checker.severity import judge
 from runner.config.model import Config, DataNodeConfig, Durability, Mode, SectionRef
 from runner.config.pauses import collector_paused
 from runner.config.references import FunctionRef
+from runner.config.secrets import text_holds_secrets
 from runner.data.exchange import stage_from, write_to
 from runner.data.storage import Appending, Mark, Opening, Staged, Storage
 from runner.diagnostics import Diagnostic, has_errors
@@ -269,8 +270,11 @@ class _Shared:
 
     @cached_property
     def has_secrets(self) -> bool:
-        """Whether the config holds secrets in plain text."""
-        return self.session.holds_secrets and any(plain_secrets(self.config))
+        """Whether the files of the config hold secrets in plain text, be they overridden."""
+        if self.session.holds_secrets and any(plain_secrets(self.config)):
+            return True
+        files = [text for _, text in self.config.written if text is not None]
+        return len(files) > 1 and any(map(text_holds_secrets, files))
 
     @property
     def store(self) -> Store:

@@ -704,6 +704,38 @@ def test_files_are_laid_over_what_was_made_in_python(
     assert scenario.data_nodes["result"].read() == 6
 
 
+@pytest.mark.parametrize(
+    ("below", "is_kept"),
+    [
+        pytest.param('[RUNNER]\nmail_password = "swordfish"\n', False, id="password"),
+        pytest.param('[RUNNER]\nmail = {tokens = ["swordfish"]}\n', False, id="in-a-table"),
+        pytest.param('[JOB]\nbroker_url = "amqp://me:swordfish@host"\n', False, id="broker"),
+        pytest.param('[RUNNER]\nmail_password = "ENV[SWORDFISH]"\n', True, id="named"),
+        pytest.param('[RUNNER]\nmail = "swordfish"\n', True, id="none"),
+    ],
+)
+def test_a_password_that_another_file_overrides_is_not_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, below: str, is_kept: bool
+) -> None:
+    monkeypatch.setenv("SWORDFISH", "in the environment")
+    over = """[RUNNER]
+mail_password = ""
+[JOB]
+broker_url = "amqp://host"
+[TASK.negative]
+note = {token = []}
+"""
+    paths = [tmp_path / "below.toml", tmp_path / "over.toml"]
+    for path, text in zip(paths, (below + TEXT, over), strict=True):
+        path.write_text(text, encoding="utf-8")
+
+    submitted(runner.Config.load(*paths))
+
+    record = (tmp_path / ".runner" / "runner.db").read_bytes()
+    assert (b"mail_password" in record) == is_kept
+    assert is_kept or b"swordfish" not in record
+
+
 def press_ctrl_c(number: int) -> int:
     os.kill(os.getpid(), signal.SIGINT)
     return number

@@ -11,7 +11,8 @@ import attrs
 
 from runner.config.model import Config, JobConfig, Section
 from runner.config.options import is_ours
-from runner.config.values import is_secret_key
+from runner.config.parser import parse_toml
+from runner.config.values import SECRET_WORDS, is_secret_key, parse_env
 from runner.masks import LEAST, Mask
 
 _CONTAINERS: Final = (dict, list, tuple)
@@ -38,6 +39,21 @@ def broker_secret(job: JobConfig) -> str:
         return urlsplit(job.broker_url).password or ""
     except ValueError:
         return job.broker_url
+
+
+def text_holds_secrets(text: str) -> bool:
+    """Whether a config file has a password, or the like, in plain text.
+
+    It does even where another file, which is laid over it, has something else there.
+    """
+    lowered = text.lower()
+    if not any(word in lowered for word in (*SECRET_WORDS, "broker_url")):
+        return False  # most files, and to read one again takes a while
+    tables = parse_toml(text, "")
+    job = tables.get("JOB")
+    url = job.get("broker_url") if isinstance(job, Mapping) else None
+    found = [*_in(tables), broker_secret(JobConfig(broker_url=url)) if isinstance(url, str) else ""]
+    return any(each not in {"", "guest"} and parse_env(each) is None for each in found)
 
 
 def _secrets(config: Config) -> Iterator[str]:

@@ -24,7 +24,7 @@ _ENV: Final = re.compile(
     r"ENV\[(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>.*))?\](?::(?P<type>[A-Za-z]+))?"
 )
 _LONGEST_HINT: Final = 100
-_SECRET_WORDS: Final = ("password", "secret", "token", "access_key")
+SECRET_WORDS: Final = ("password", "secret", "token", "access_key")
 
 
 class BadValueError(ValueError):
@@ -202,7 +202,7 @@ def parse_env(text: str) -> EnvText | None:
 def is_secret_key(key: str) -> bool:
     """Whether a value under a key of that name is shown nowhere."""
     lowered = key.lower()
-    return any(word in lowered for word in _SECRET_WORDS)
+    return any(word in lowered for word in SECRET_WORDS)
 
 
 def format_timedelta(value: timedelta) -> str:
