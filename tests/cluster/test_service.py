@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -41,7 +42,7 @@ Service._beat = beat
 """
 
 DRIVER = """\
-from runner.execution.cluster.service import Driver
+from runner.execution.cluster.driver import Driver
 
 def take(self):
     if self._waiting:
@@ -71,15 +72,20 @@ def test_a_thread_of_a_worker_fails(
     assert here.commits() == {"t0": 1, "t1": 1}
 
 
-@pytest.mark.parametrize("where", ["Driver.prepare", "Service._next"])
-def test_a_message_cannot_be_taken_in(
-    broker_url: str, ground: Make, tmp_path: Path, where: str
+@pytest.mark.parametrize(
+    ("where", "commits"),
+    [("Driver.prepare", {}), ("Batch.wait", {}), ("Service._tell_ended", {"t0": 1})],
+)
+def test_a_message_cannot_be_dealt_with(
+    broker_url: str, ground: Make, tmp_path: Path, where: str, commits: Mapping[str, int]
 ) -> None:
     """What has begun is ended, and the worker goes on."""
     here = ground(chain(2))
-    here.hold("t0", "a")
+    if not commits:
+        here.hold("t0", "a")
     bug = f"""\
-from runner.execution.cluster.service import Driver, Service
+from runner.execution.cluster.driver import Batch, Driver
+from runner.execution.cluster.service import Service
 
 def bug(*_):
     raise KeyError("tasks")
@@ -98,7 +104,7 @@ def bug(*_):
         "1 jobs of default cannot be run:\n",
         "Traceback (most recent call last):\n",
     ]
-    assert here.commits() == {}
+    assert here.commits() == commits
 
 
 def test_a_worker_gives_signs_of_life_while_it_ends_processes_of_old_code(

@@ -1,8 +1,8 @@
 """A worker of the cluster: takes jobs from the broker and runs them in processes of its own.
 
     main thread       Celery: takes a message a slot, acknowledges it when all its jobs are told of
-    a thread a slot   opens the message, hands its jobs to the driver, tells how they ended
-    driver            the loop of the standalone executor: job processes, as in standalone mode
+    a thread a slot   opens the message, hands its jobs to the driver, waits until all is told
+    driver            the loop of the standalone executor: job processes, and tells how jobs ended
     talker            the link: what is told to this worker, and to all, comes in
 
 A message that the broker has given to somebody before is not run but told of as `bounced`: whether
@@ -15,28 +15,25 @@ import json
 import logging
 import os
 import platform
-import select
 import sys
 import warnings
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager, suppress
-from datetime import datetime
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from queue import Empty, SimpleQueue
-from threading import Event, Lock, Thread
+from threading import Event, Lock
 from time import monotonic, sleep, time
 from types import NoneType
 from typing import Any, Final, TextIO
 
 import attrs
 
-from runner.config.model import Config, Mode
+from runner.config.model import Config
 from runner.errors import RunnerError
+from runner.execution.cluster.driver import Batch, Driver, Order, Prepared, Refusal
 from runner.execution.cluster.link import TASK, Confirmed, Delivery, Link, Names
-from runner.execution.cluster.permits import Answer, Permit
+from runner.execution.cluster.permits import Permit
 from runner.execution.cluster.sameness import Meaning
 from runner.execution.cluster.sealing import ForgedError, Seal
 from runner.execution.cluster.sharing import is_shared
@@ -52,321 +49,15 @@ from runner.execution.cluster.talk import (
     read_part,
     read_reply,
 )
-from runner.execution.executor import Work
+from runner.execution.cluster.talker import Talker
 from runner.execution.executors import workers_of
-from runner.execution.executors.standalone import StandaloneExecutor
 from runner.execution.failures import bug_failure, masked
-from runner.execution.importing import UserCodeError
-from runner.execution.instance import open_instance, storage_folder
-from runner.execution.session import memory_of, remove_remains, session_of
-from runner.execution.values import EncodedMemory
-from runner.execution.worker import Call, Outcome
-from runner.plan.compiler import compile_plan, find_scenario
-from runner.plan.model import ExecutionPlan
+from runner.execution.instance import storage_folder
+from runner.execution.worker import Outcome
 from runner.store.logs import read_slice
 
-_PAUSE: Final = 1.0  # seconds after which what was not taken is told again
 _FIRST_REST: Final = 0.1  # seconds for which a slot takes nothing when it has refused jobs
 _LOCKED_OUT: Final = 2.0  # seconds after which a broker that has let nobody in is tried again
-TOGETHER: Final = 0.01
-"""Seconds for which the outcomes of short jobs are kept back, so that several are told together."""
-_MOST_PRINTED: Final = 64 * 1024
-"""Bytes of what a job printed that are kept here, and told."""
-
-
-@attrs.define(eq=False)
-class Order:
-    """An attempt that this worker has taken.
-
-    Attributes:
-        owner: whose it is.
-        job: which.
-        permit: whether it may commit.
-        done: where its outcome goes.
-        call: the same for the driver; None: not handed to it yet.
-        unheard_since: since when there has been nobody to ask; None: there is.
-    """
-
-    owner: Owner
-    job: Job
-    done: SimpleQueue[tuple[Order, Outcome]]
-    permit: Permit
-    call: Call | None = None
-    unheard_since: float | None = None
-
-    @property
-    def named(self) -> Attempted:
-        return self.owner.work, self.job.task, self.job.attempt
-
-
-@attrs.frozen(eq=False)
-class Prepared:
-    """A scenario whose jobs can be run here."""
-
-    number: int
-    plan: ExecutionPlan
-    places: Mapping[str, int]
-    has_files: bool
-
-
-class Refusal(Exception):  # noqa: N818 - nobody has erred
-    """Jobs that are not run here.
-
-    Attributes:
-        told: why, for the one who handed them out.
-    """
-
-    def __init__(self, **told: Any) -> None:
-        super().__init__(told.get("why"))
-        self.told = told
-
-
-class Talker:
-    """The thread that has the link, and what is said by others through it.
-
-    Who says something sends it, unless the link is in use, since to wake a thread takes longer.
-    """
-
-    def __init__(self, link: Link, heard: Callable[[Delivery], None], lease: float) -> None:
-        self._link = link
-        self._heard = heard
-        self._lease = lease
-        self._using = Lock()  # the link
-        self._to_say: deque[Callable[[], None]] = deque()
-        self._wakes, self._waking = os.pipe()
-        for descriptor in (self._wakes, self._waking):
-            os.set_blocking(descriptor, False)
-        self._delayed: deque[Callable[[], None]] = deque()
-        self._again = 0.0
-        self.is_closed = False
-        self.on_beat: Callable[[], None] = lambda: None
-        self._thread = Thread(target=self._run, name="talker", daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def say(
-        self,
-        text: str,
-        queue: str,
-        *,
-        is_lasting: bool = True,
-        confirmed: Confirmed | None = None,
-    ) -> None:
-        """Say something; whether the broker has it is told later. For any thread."""
-        self._to_say.append(
-            lambda: self._link.publish(text, queue, is_lasting=is_lasting, confirmed=confirmed)
-        )
-        is_left = True  # for the thread to see to
-        if self._using.acquire(blocking=False):
-            try:
-                self._say_all()
-                is_left = not self._link.is_up or not self._link.patience() or bool(self._delayed)
-            finally:
-                self._using.release()
-        if is_left:
-            self.wake()
-
-    def later(self, do: Callable[[], None]) -> None:
-        """Do something in a while, by the talker's own thread, which calls this."""
-        self._delayed.append(do)
-
-    def wake(self) -> None:
-        with suppress(OSError):  # full: it will end
-            os.write(self._waking, b"!")
-
-    def close(self) -> None:
-        self.is_closed = True
-        self.wake()
-        self._thread.join()
-        with self._using:
-            self._link.close()
-
-    def _run(self) -> None:
-        beat = 0.0
-        while not (self.is_closed and not self._to_say):
-            was_up = self._link.is_up
-            with self._using:
-                arrived = self._link.turn()
-                self._say_all()
-            for delivery in arrived:
-                self._heard(delivery)
-            now = monotonic()
-            if now >= self._again or self._link.is_up > was_up:
-                self._again = now + _PAUSE
-                for _ in range(len(self._delayed)):
-                    self._delayed.popleft()()
-            if now >= beat or self._link.is_up > was_up:
-                beat = now + self._lease / 6
-                self.on_beat()
-            if not (self.is_closed or self._to_say):
-                patience = min(self._link.patience(), beat - now)
-                self._sleep(min(patience, self._again - now) if self._delayed else patience)
-        while self._delayed:  # nobody waits for it to be told any more
-            self._delayed.popleft()()
-
-    def _say_all(self) -> None:
-        while self._to_say:
-            self._to_say.popleft()()
-
-    def _sleep(self, seconds: float) -> None:
-        poll = select.poll()
-        poll.register(self._wakes, select.POLLIN)
-        with self._using:
-            descriptor = self._link.fileno()
-        if descriptor is not None:
-            poll.register(descriptor, select.POLLIN)
-        for ready, _ in poll.poll(max(0, round(seconds * 1000 + 0.499))):
-            if ready == self._wakes:
-                with suppress(BlockingIOError):
-                    os.read(self._wakes, 4096)
-
-
-class Driver:
-    """The thread that runs the standalone executor, and what its calls are.
-
-    Attributes:
-        messages: how many there are of which jobs are run here.
-    """
-
-    def __init__(self, config: Config) -> None:
-        self.config = config
-        self.meaning = Meaning(config)
-        self.session = attrs.evolve(session_of(config), most_printed=_MOST_PRINTED)
-        self.messages = 0
-        self._running: dict[tuple[int, int], Order] = {}
-        self._waiting: deque[Order] = deque()
-        self._prepared: dict[tuple[str, str, str, bool], Prepared] = {}
-        self._lock = Lock()
-        self._is_closed = False
-        self._cancels: deque[Order] = deque()
-        self._executor = StandaloneExecutor(workers_of(config.job), config.job.start_method, self)
-        self._thread = Thread(target=self._run, name="driver", daemon=True)
-        self._thread.start()
-
-    @property
-    def running(self) -> list[Order]:
-        return list(self._running.values())
-
-    def prepare(self, owner: Owner) -> Prepared:
-        """The scenario that jobs belong to, with its functions imported.
-
-        Raises:
-            Refusal: it is none here, or its functions cannot be imported.
-        """
-        key = (owner.scenario, owner.name, owner.created, owner.full)
-        with self._lock:
-            if key not in self._prepared:
-                self._prepared[key] = self._new(owner, len(self._prepared) + 1)
-            return self._prepared[key]
-
-    def hand(self, orders: Sequence[Order], prepared: Prepared) -> None:
-        """Have jobs run. For any thread."""
-        for order in orders:
-            order.call = Call(prepared.number, prepared.places[order.job.task])
-        self._waiting.extend(orders)
-        self._executor.wake()
-
-    def cancel(self, order: Order) -> None:
-        """End a job that runs or waits. For any thread."""
-        self._cancels.append(order)
-        self._executor.wake()
-
-    def close(self) -> None:
-        self._is_closed = True
-        self._executor.wake()
-        self._thread.join()
-        self._executor.close()
-        remove_remains(self.session)
-
-    # What the executor asks for
-
-    def take(self) -> Call | None:
-        for _ in range(len(self._waiting)):
-            order = self._waiting.popleft()
-            assert order.call is not None, "it was handed over"
-            key = (order.call.work, order.call.job)
-            if key in self._running:  # an earlier attempt of the same job is being ended
-                self._waiting.append(order)
-                continue
-            self._running[key] = order
-            return order.call
-        return None
-
-    def follow(self, _call: Call) -> None:
-        return None
-
-    def ready(self) -> int:
-        return len(self._waiting)
-
-    def ask(self, call: Call, answer: Answer) -> None:
-        order = self._running.get((call.work, call.job))
-        if order is None:
-            answer(0.0)
-        else:
-            order.permit.ask(answer, monotonic())
-
-    def known(self, call: Call) -> float:
-        order = self._running.get((call.work, call.job))
-        return 0.0 if order is None else order.permit.allowed(monotonic())
-
-    def _run(self) -> None:
-        while not self._is_closed:
-            while self._cancels:
-                self._cancel(self._cancels.popleft())
-            self._executor.submit(self)
-            for outcome in self._executor.wait(None):
-                order = self._running.pop((outcome.work, outcome.job), None)
-                if order is None:
-                    continue
-                if outcome.returned and not order.permit.is_dropped:
-                    self._waiting.append(order)
-                else:
-                    order.done.put((order, outcome))
-
-    def _cancel(self, order: Order) -> None:
-        if order in self._waiting:
-            self._waiting.remove(order)
-            order.done.put((order, Outcome(0, 0, 0.0, 0.0, returned=True)))
-        elif (
-            order.call is not None and self._running.get((order.call.work, order.call.job)) is order
-        ):
-            self._executor.cancel(order.call)
-
-    def _new(self, owner: Owner, number: int) -> Prepared:
-        try:
-            plan = compile_plan(self.config, owner.scenario, name=owner.name)
-            created = datetime.fromisoformat(owner.created)
-        except (RunnerError, ValueError) as error:
-            raise Refusal(why="config", message=str(error)) from None
-        memory = memory_of(Mode.STANDALONE, self.session)
-        assert isinstance(memory, EncodedMemory), "workers here are those of standalone mode"
-        instance = open_instance(
-            self.config,
-            plan.name,
-            created,
-            plan.data_nodes.values(),
-            frequency=find_scenario(self.config, plan.scenario).frequency,
-            memory=memory,
-        )
-        work = Work(
-            number=number,
-            plan=plan,
-            instance=instance,
-            config=self.config,
-            session=self.session,
-            memory=memory,
-            full_traceback=owner.full,
-        )
-        try:
-            self._executor.enter(work)
-        except UserCodeError as error:
-            failure = masked(error.failure, self.session.mask)
-            raise Refusal(why="import", failure=attrs.asdict(failure)) from None
-        except RunnerError as error:
-            raise Refusal(why="config", message=str(error)) from None
-        places = {job.task.id: at for at, job in enumerate(plan.jobs)}
-        return Prepared(number, plan, places, bool(instance.files))
 
 
 class Service:
@@ -537,22 +228,15 @@ class Service:
         jobs: Sequence[Job],
         received: float,
     ) -> None:
-        done: SimpleQueue[tuple[Order, Outcome]] = SimpleQueue()
+        batch = Batch(partial(self._tell_ended, driver, owner), len(jobs))
         until = received + self._lease / 3  # to import functions may have taken longer
-        orders = [Order(owner, job, done, Permit(until)) for job in jobs]
+        orders = [Order(owner, job, Permit(until), batch) for job in jobs]
         for order in orders:
             self._orders[owner.session, order.named] = order
         try:
             self._sign("begun", owner, orders)
             driver.hand(orders, prepared)
-            told: list[Future[bool]] = []
-            left = len(orders)
-            while left:
-                ended = self._next(done, left)
-                left -= len(ended)
-                told.append(self._tell_ended(driver, owner, ended))
-            for each in told:
-                each.result()
+            batch.wait()
         except Exception:
             self._drop(orders)
             raise
@@ -566,19 +250,6 @@ class Service:
         self._say(f"{len(jobs)} jobs of {owner.name} cannot be run:\n{failure.traceback.rstrip()}")
         ended = [Ended(each.task, each.attempt, time(), 0.0, failure, (), "") for each in jobs]
         self._tell_and_wait(owner, ended_message(owner.work, ended))
-
-    def _next(
-        self, done: SimpleQueue[tuple[Order, Outcome]], most: int
-    ) -> list[tuple[Order, Outcome]]:
-        """What has ended next, and what ends right after it."""
-        found = [done.get()]
-        until = monotonic() + TOGETHER
-        while len(found) < most and found[-1][1].seconds < TOGETHER:
-            try:
-                found.append(done.get(timeout=max(0.0, until - monotonic())))
-            except Empty:
-                break
-        return found
 
     def _sign(self, kind: str, owner: Owner, orders: Sequence[Order]) -> None:
         """Give a sign of life of attempts, which the broker confirms; the first is answered."""
