@@ -62,11 +62,11 @@ from runner.functions.fingerprint import difference, from_plain
 
 PATIENCE: Final = 30.0
 """Seconds for which a broker that cannot be reached is tried before a run begins."""
-AHEAD: Final = 0.02
+AHEAD: Final = 0.04
 """Seconds of work that travel in one message."""
 MOST_IN_ONE: Final = 64
 """Jobs that travel in one message."""
-WORTH_IT: Final = 16
+WORTH_IT: Final = 32
 """Jobs that go to one worker rather than to several, however short they are."""
 _QUIET: Final = 2.0  # seconds after which it is said that there is no worker
 _SETTLED: Final = 1.0  # seconds after which an outcome that was given on is recorded
