@@ -93,6 +93,7 @@ class Service:
         self._orders: dict[tuple[str, Attempted], Order] = {}
         self._over: set[tuple[str, int | None]] = set()
         self._taken: dict[tuple[str, int], set[int]] = {}
+        self._sharing: set[str] = set()  # sessions whose files are seen here
         self._leaving = Event()
         self._rest_for = _FIRST_REST
         self._broker = broker
@@ -195,10 +196,12 @@ class Service:
 
     def _prepared(self, driver: Driver, owner: Owner) -> Prepared:
         prepared = driver.prepare(owner)
-        if prepared.has_files and not is_shared(driver.config, owner.session):
-            where = storage_folder(driver.config).absolute()
-            message = f"{where} is not the storage folder of the run: do both see the same files?"
-            raise Refusal(why="files", message=message)
+        if prepared.has_files and owner.session not in self._sharing:
+            if not is_shared(driver.config, owner.session):
+                where = storage_folder(driver.config).absolute()
+                what = "is not the storage folder of the run: do both see the same files?"
+                raise Refusal(why="files", message=f"{where} {what}")
+            self._sharing.add(owner.session)
         return prepared
 
     def _renewed(self, jobs: Sequence[Job]) -> Driver:
@@ -360,6 +363,7 @@ class Service:
                     for key, each in self._taken.items()
                     if self._over.isdisjoint({key, (key[0], None)})
                 }
+                self._sharing.discard(session)  # another submission of it looks again
                 self._drop([each for each in self._orders.values() if self._is_over(each.owner)])
 
     def _is_over(self, owner: Owner) -> bool:
