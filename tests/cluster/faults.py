@@ -37,6 +37,8 @@ from runner.execution.cluster.link import Names
 LEASE: Final = 1.5
 HANG: Final = 60
 """Seconds after which a run counts as stuck."""
+TOLD_EVERY: Final = 25
+"""Rounds after which it is told how far it is."""
 WORKERS: Final = ("a", "b")
 PROBLEMS: Final = (
     "wrong data nodes",
@@ -395,6 +397,9 @@ def _golden(ground: Ground) -> dict[str, Any]:
 def _tell(yard: Yard, what: str, outcome: Outcome, keep: Path | None) -> None:
     outcome.counts["rounds"] += 1
     outcome.problems.update(kind for kind, _ in yard.found)
+    if outcome.counts["rounds"] % TOLD_EVERY == 0:
+        done = f"{outcome.counts['rounds']} rounds, {outcome.problems.total()} problems"
+        print(done, file=sys.stderr, flush=True)
     if yard.found:
         said = "\n".join(f"  {kind}: {each}" for kind, each in yard.found[:8])
         print(f"{what}:\n{said}", flush=True)

@@ -60,6 +60,8 @@ MARK: Final = "RUNNER_CRASH_TEST"
 """The variable by which the processes of a round are known."""
 HANG: Final = 60
 """Seconds after which a run counts as stuck."""
+TOLD_EVERY: Final = 25
+"""Rounds after which it is told how far it is."""
 GRACE: Final = 5
 """Seconds in which the processes below a runner may end after it."""
 PROBLEMS: Final = (
@@ -541,6 +543,9 @@ def crash(
         _play(one, outcome.counts, longest, clock)
         one.examine(golden)
         outcome.problems.update(kind for kind, _ in one.found)
+        if (number + 1) % TOLD_EVERY == 0:
+            done = f"{number + 1} rounds, {outcome.problems.total()} problems"
+            print(done, file=sys.stderr, flush=True)
         if one.found:
             said = "\n".join(f"  {kind}: {what}" for kind, what in one.found[:8])
             print(f"round {number} of seed {seed}:\n{said}", flush=True)
