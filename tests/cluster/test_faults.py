@@ -15,8 +15,10 @@ import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any, Final
 
+import amqp
 import brokers
 import kombu
 import pytest
@@ -331,6 +333,38 @@ def test_queues_are_deleted(broker_url: str, ground: Make, what: str) -> None:
 
     is_whole(here, run)
     assert here.calls() == once(here.tasks)
+
+
+def test_a_queue_is_deleted_again_as_soon_as_a_worker_is_back(
+    broker_url: str, ground: Make
+) -> None:
+    here = ground(layers(8, 2))
+    here.hold("t2", "a")
+    here.worker(broker_url, "a", slots=1)
+    run = here.run(broker_url)
+    here.reach("t2", "a")
+
+    queue = Names(here.queue).jobs
+    with kombu.Connection(broker_url) as connection:
+        for _ in range(3):
+            until = monotonic() + PATIENCE
+            while not consumers(connection, queue) and monotonic() < until:
+                sleep(0.002)
+            connection.default_channel.queue_delete(queue)
+    here.free("t2", "a")
+
+    is_whole(here, run)
+    assert here.calls() == once(here.tasks)
+
+
+def consumers(connection: kombu.Connection, queue: str) -> int:
+    """How many a queue has; none where it is not there."""
+    with connection.channel() as channel:
+        try:
+            found: int = channel.queue_declare(queue, passive=True).consumer_count
+        except amqp.exceptions.NotFound:
+            return 0
+        return found
 
 
 def results_of(ground: Ground) -> list[str]:

@@ -98,6 +98,7 @@ class Service:
         self._rest_for = _FIRST_REST
         self._broker = broker
         self._own_queue = ""
+        self._celery: Any = None
         link = Link(broker, self._prepare)
         self._talker = Talker(link, self._hear, self._lease)
         self._talker.on_beat = self._beat
@@ -441,11 +442,11 @@ class Service:
 
     def _app(self) -> Any:
         import celery
-        import kombu
 
         app = celery.Celery("runner", broker=self._broker, set_as_current=False)
-        jobs = kombu.Queue(self._names.jobs, kombu.Exchange(""), routing_key=self._names.jobs)
-        app.conf.update(**_SETTINGS, task_queues=[jobs], task_default_queue=self._names.jobs)
+        name = self._names.jobs
+        queue = _queue(name, self._start_anew)
+        app.conf.update(**_SETTINGS, task_queues=[queue], task_default_queue=name)
         app.task(name=TASK, Strategy=partial(self._straight))(_done_by_the_strategy)
         return app
 
@@ -455,12 +456,26 @@ class Service:
         Its own way keeps a record of each message as a request, a task and its trace, which takes
         longer than all that is done here (https://docs.celeryq.dev, `Task.Strategy`).
         """
+        self._celery = consumer
         slots, errors = consumer.pool.executor, consumer.connection_errors
 
         def take(message: Any, _body: Any, ack: Callable[..., None], *_: Any) -> None:
             slots.submit(self._take, message, partial(ack, _UNSAID, errors))
 
         return take
+
+    def _start_anew(self, _tag: str) -> None:
+        """Have Celery start anew, since the broker has deleted the queue of jobs.
+
+        It would by itself, but not where that happens when it has just started: what comes first it
+        takes in without heed of errors, and is deaf from then on.
+        """
+        from amqp.exceptions import ConsumerCancelled
+
+        def fail() -> None:
+            raise ConsumerCancelled("the queue of jobs was deleted")
+
+        self._celery.hub.call_later(0, fail)
 
     def _take(self, message: Any, acknowledge: Callable[[], None]) -> None:
         try:
@@ -489,6 +504,17 @@ def _sealed_in(body: str | bytes) -> object:
         return None
     found: object = sealed
     return found
+
+
+def _queue(name: str, on_deleted: Callable[[str], None]) -> Any:
+    """The queue of jobs, which tells when the broker has deleted it."""
+    import kombu
+
+    class Watched(kombu.Queue):  # type: ignore[misc]  # it has no types
+        def consume(self, *arguments: Any, **options: Any) -> Any:
+            return super().consume(*arguments, **{**options, "on_cancel": on_deleted})
+
+    return Watched(name, kombu.Exchange(""), routing_key=name)
 
 
 def _consumer(is_unwanted: Callable[[], bool]) -> Any:
