@@ -72,6 +72,23 @@ def test_a_thread_of_a_worker_fails(
     assert here.commits() == {"t0": 1, "t1": 1}
 
 
+def test_celery_cannot_go_on(broker_url: str, ground: Make, tmp_path: Path) -> None:
+    """Whoever started the worker learns that it has not ended of its own accord."""
+    bug = """\
+from celery.worker.consumer.consumer import Consumer
+
+def start(self):
+    raise KeyError("tasks")
+
+Consumer.start = start
+"""
+    worker = ground(chain(1)).worker(broker_url, PYTHONPATH=broken_by(tmp_path, bug))
+
+    assert worker.end() == 5, worker.text
+    assert "Unrecoverable error: KeyError('tasks')" in worker.text
+    assert "error[RUN901]: internal error: RuntimeError: Celery could not go on" in worker.text
+
+
 @pytest.mark.parametrize(
     ("where", "commits"),
     [("Driver.prepare", {}), ("Batch.wait", {}), ("Service._tell_ended", {"t0": 1})],

@@ -113,6 +113,9 @@ class Service:
 
         Args:
             is_unwanted: whether one of them came before they were ours.
+
+        Raises:
+            RuntimeError: Celery could not go on; why, it has said.
         """
         sys.setswitchinterval(0.0002)
         worker = self._worker(is_unwanted)
@@ -123,6 +126,8 @@ class Service:
             self._talker.close()
             for driver in self._drivers:
                 driver.close()
+        if worker.exitcode and not self._leaving.is_set():
+            raise RuntimeError("Celery could not go on, as it says above")
 
     def take(self, sealed: object, *, redelivered: bool) -> None:
         """Do what a message says; returns when all that became of it is told.
