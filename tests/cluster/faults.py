@@ -26,6 +26,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final
 
+import amqp
 import attrs
 import brokers
 import kombu
@@ -307,7 +308,10 @@ class Yard:
         with kombu.Connection(self.broker.url) as connection, connection.channel() as channel:
             producer = connection.Producer()
             for _ in range(self.random.randint(1, 5)):
-                message = channel.basic_get(jobs, no_ack=True)
+                try:
+                    message = channel.basic_get(jobs, no_ack=True)
+                except amqp.exceptions.NotFound:  # it was deleted just before
+                    message = None
                 if message is None:
                     self.counts["messages that were not there to be doubled"] += 1
                     return
