@@ -182,6 +182,26 @@ def test_workers_come_and_go(broker_url: str, ground: Make) -> None:
     assert here.calls() == once(here.tasks)
 
 
+def test_sigterm_where_there_is_no_broker_any_more(broker: brokers.Broker, ground: Make) -> None:
+    """Others have its jobs by then, and it does not wait for ever."""
+    here = ground(chain(2))
+    here.hold("t0", "a")
+    worker = here.worker(broker.url, "a")
+    run = here.run(broker.url)
+    here.reach("t0", "a")
+
+    broker.stop()
+    worker.terminate()
+    assert worker.still_runs(LEASE / 2)
+    here.free("t0", "a")
+
+    assert worker.end() == 0, worker.text
+    assert here.commits() == {}
+    broker.start()
+    here.worker(broker.url, "b")
+    is_whole(here, run)
+
+
 def test_sigterm_finishes_what_runs(broker_url: str, ground: Make) -> None:
     here = ground(chain(2))
     here.hold("t0", "a")

@@ -483,7 +483,7 @@ class Round:
 
 def _values_in_memory() -> Iterator[Path]:
     """The folders of large values that runners which do not live any more have left."""
-    for path in Path("/dev/shm").glob("runner-*"):
+    for path in Path("/dev/shm").glob("runner-*-*-*"):
         _, _, pid, start, *_ = path.name.split("-")
         if started(int(pid)) != start:
             yield path

@@ -299,7 +299,7 @@ class Service:
                 lost_at.clear()
             elif not is_there:  # its queue is gone, perhaps for good
                 lost_at.append(now)
-            is_over = self._is_over(owner) or self._talker.is_closed
+            is_over = self._is_over(owner) or self._talker.is_closed or self._is_left_alone()
             if is_there:
                 told.set_result(True)
             elif is_over or (lost_at and now - lost_at[0] > 2 * self._lease):
@@ -372,6 +372,11 @@ class Service:
                 self._sharing.discard(session)  # another submission of it looks again
                 self._drop([each for each in self._orders.values() if self._is_over(each.owner)])
 
+    def _is_left_alone(self) -> bool:
+        """Whether it is to end, and there was no broker for so long that others have its jobs."""
+        is_down = self._leaving.is_set() and not self._link.is_up
+        return is_down and monotonic() - self._link.since > 2 * self._lease
+
     def _is_over(self, owner: Owner) -> bool:
         """Whether nobody waits any more for what becomes of jobs."""
         return not self._over.isdisjoint({(owner.session, owner.work), (owner.session, None)})
@@ -393,6 +398,8 @@ class Service:
     def _beat(self) -> None:
         """Give signs of life, and ask where there was none for too long."""
         now = monotonic()
+        if self._is_left_alone():
+            self._drop([*self._orders.values()])
         by_owner: dict[tuple[str, int], list[Order]] = {}
         for order in list(self._orders.values()):
             if not order.permit.is_dropped:

@@ -56,7 +56,7 @@ class Processes:
 
 def _left_in_memory() -> Iterator[Path]:
     """The folders of values of runners that do not live, and what is in those of this process."""
-    for path in Path("/dev/shm").glob("runner-*"):
+    for path in Path("/dev/shm").glob("runner-*-*-*"):
         _, _, pid, start, *_ = path.name.split("-")
         if int(pid) == os.getpid():
             yield from path.iterdir()
