@@ -273,8 +273,9 @@ class _Shared:
         """Whether the files of the config hold secrets in plain text, be they overridden."""
         if self.session.holds_secrets and any(plain_secrets(self.config)):
             return True
-        files = [text for _, text in self.config.written if text is not None]
-        return len(files) > 1 and any(map(text_holds_secrets, files))
+        written = self.config.written
+        are_overridden = len(written) > 1
+        return are_overridden and any(text_holds_secrets(text) for _, text in written if text)
 
     @property
     def store(self) -> Store:

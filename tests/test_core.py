@@ -720,10 +720,9 @@ def test_a_password_that_another_file_overrides_is_not_recorded(
     monkeypatch.setenv("SWORDFISH", "in the environment")
     over = """[RUNNER]
 mail_password = ""
+mail = {tokens = []}
 [JOB]
 broker_url = "amqp://host"
-[TASK.negative]
-note = {token = []}
 """
     paths = [tmp_path / "below.toml", tmp_path / "over.toml"]
     for path, text in zip(paths, (below + TEXT, over), strict=True):
@@ -734,6 +733,15 @@ note = {token = []}
     record = (tmp_path / ".runner" / "runner.db").read_bytes()
     assert (b"mail_password" in record) == is_kept
     assert is_kept or b"swordfish" not in record
+
+
+@pytest.mark.parametrize("password", ["swordfish", "guest"])
+def test_a_password_that_an_override_replaces_is_not_recorded(
+    load: Load, tmp_path: Path, password: str
+) -> None:
+    submitted(load(f'[RUNNER]\ndb_password = "{password}"\n{TEXT}', 'RUNNER.db_password=""'))
+
+    assert password.encode() not in (tmp_path / ".runner" / "runner.db").read_bytes()
 
 
 def press_ctrl_c(number: int) -> int:

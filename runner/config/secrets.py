@@ -52,8 +52,10 @@ def text_holds_secrets(text: str) -> bool:
     tables = parse_toml(text, "")
     job = tables.get("JOB")
     url = job.get("broker_url") if isinstance(job, Mapping) else None
-    found = [*_in(tables), broker_secret(JobConfig(broker_url=url)) if isinstance(url, str) else ""]
-    return any(each not in {"", "guest"} and parse_env(each) is None for each in found)
+    found = [*_in(tables)]
+    if isinstance(url, str) and (secret := broker_secret(JobConfig(broker_url=url))) != "guest":
+        found.append(secret)
+    return any(each and parse_env(each) is None for each in found)
 
 
 def _secrets(config: Config) -> Iterator[str]:
