@@ -12,7 +12,7 @@ import re
 import signal
 import socket
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 from time import monotonic, sleep
@@ -57,6 +57,13 @@ def told(ground: Ground) -> str:
         if each.process.poll() is None:
             each.kill()
     return "\n".join(each.rest() for each in ground.commands)
+
+
+def wait_until(is_so: Callable[[], bool], seconds: float = PATIENCE) -> None:
+    until = monotonic() + seconds
+    while not is_so():
+        assert monotonic() < until
+        sleep(0.02)
 
 
 # Nothing
@@ -261,6 +268,42 @@ def test_a_worker_is_cut_off_for_less_than_the_lease(
     getattr(proxy, how)()
     here.free("t1", "a")
     proxy.mend()
+
+    is_whole(here, run)
+    assert here.calls() == once(here.tasks)
+
+
+def test_a_worker_that_is_back_takes_no_more_than_it_has_room_for(
+    broker_url: str, proxy: brokers.Proxy, ground: Make
+) -> None:
+    """What it runs still has its slots: what is ready goes to others, until one is free."""
+    after = {each: "t2" for each in range(3, 9)} | {each: "t0" for each in (9, 10)}
+    here = ground([*wide(3), *(Task(f"t{each}", (above,)) for each, above in after.items())])
+    here.lease = 20
+    here.write()
+    for task, worker in (("t0", "a"), ("t1", "a"), ("t2", "b"), ("t9", "a"), ("t10", "a")):
+        here.hold(task, worker)
+    here.worker(proxy.url, "a", slots=2)
+    run = here.run(broker_url)
+    here.reach("t0", "a")
+    here.reach("t1", "a")
+    other = here.worker(broker_url, "b", slots=2)
+    here.reach("t2", "b")
+    proxy.cut()
+    sleep(0.5)  # meanwhile the broker gives the messages of t0 and t1 to b, which does not run them
+    proxy.mend()
+    sleep(0.5)
+
+    here.free("t2", "b")
+    wait_until(lambda: here.commits().total() == 7, seconds=here.lease / 2)
+    other.terminate()
+    assert other.end() == 0, other.text
+    here.free("t0", "a")
+    here.reach("t9", "a")
+    here.free("t1", "a")
+    here.reach("t10", "a")  # while t9 still runs: there is room for two again
+    here.free("t9", "a")
+    here.free("t10", "a")
 
     is_whole(here, run)
     assert here.calls() == once(here.tasks)

@@ -91,7 +91,11 @@ Consumer.start = start
 
 @pytest.mark.parametrize(
     ("where", "commits"),
-    [("Driver.prepare", {}), ("Batch.wait", {}), ("Service._tell_ended", {"t0": 1})],
+    [
+        ("Driver.prepare = bug", {}),
+        ("Driver.hand = late", {}),
+        ("Service._tell_ended = bug", {"t0": 1}),
+    ],
 )
 def test_a_message_cannot_be_dealt_with(
     broker_url: str, ground: Make, tmp_path: Path, where: str, commits: Mapping[str, int]
@@ -101,13 +105,17 @@ def test_a_message_cannot_be_dealt_with(
     if not commits:
         here.hold("t0", "a")
     bug = f"""\
-from runner.execution.cluster.driver import Batch, Driver
+from runner.execution.cluster.driver import Driver
 from runner.execution.cluster.service import Service
 
 def bug(*_):
     raise KeyError("tasks")
 
-{where} = bug
+def late(*arguments, hand=Driver.hand):
+    hand(*arguments)
+    bug()
+
+{where}
 """
     worker = here.worker(broker_url, "a", PYTHONPATH=broken_by(tmp_path, bug))
 

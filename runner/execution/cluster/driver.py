@@ -10,7 +10,6 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from datetime import datetime
-from queue import SimpleQueue
 from threading import Lock, Thread
 from time import monotonic
 from typing import Any, Final
@@ -70,51 +69,52 @@ class Order:
 class Batch:
     """What becomes of the jobs of one message; of short ones that end together it is told together.
 
-    All but `wait` is for the driver's thread.
+    All but `end` is for the driver's thread.
 
     Attributes:
         tell: tells the one who handed them out of some; whether the broker has that, it says later.
-        count: how many jobs there are.
+        over: is called once, by any thread, when all is told; with an error when it cannot be.
+        count: how many jobs are not told of.
         due: when those that have ended are to be told of.
     """
 
     tell: Callable[[Sequence[tuple[Order, Outcome]]], Future[bool]]
+    over: Callable[[BaseException | None], None]
     count: int
     due: float = _NEVER
     _ended: list[tuple[Order, Outcome]] = attrs.field(factory=list)
-    _were_told: int = 0
-    _told: SimpleQueue[tuple[int, Future[bool]]] = attrs.field(factory=SimpleQueue)
+    _unconfirmed: int = attrs.field(default=attrs.Factory(lambda self: self.count, takes_self=True))
+    _lock: Lock = attrs.field(factory=Lock)
 
     def add(self, order: Order, outcome: Outcome, now: float) -> None:
         """A job has ended."""
         self._ended.append((order, outcome))
-        is_last = self._were_told + len(self._ended) == self.count
-        can_wait = outcome.seconds < TOGETHER and not is_last
+        can_wait = outcome.seconds < TOGETHER and len(self._ended) < self.count
         self.due = min(self.due, now + TOGETHER) if can_wait else now
 
     def tell_ended(self) -> None:
         """Tell of those that have ended."""
         ended, self._ended = self._ended, []
         self.due = _NEVER
-        self._were_told += len(ended)
+        self.count -= len(ended)
         try:
             told = self.tell(ended)
-        except Exception as error:  # noqa: BLE001 - for who waits, since this thread has to go on
-            told = Future()
-            told.set_exception(error)
-        self._told.put((len(ended), told))
+        except Exception as error:  # noqa: BLE001 - this thread has to go on
+            self.end(error)
+        else:
+            told.add_done_callback(lambda _: self._be_told(len(ended)))
 
-    def wait(self) -> None:
-        """Wait until all jobs have ended, and all that is told.
+    def end(self, error: BaseException) -> None:
+        """Its jobs cannot be run, or it cannot be told how they ended."""
+        self._be_told(self.count, error)
 
-        Raises:
-            Exception: it could not be told.
-        """
-        left = self.count
-        while left:
-            count, told = self._told.get()
-            told.result()
-            left -= count
+    def _be_told(self, count: int, error: BaseException | None = None) -> None:
+        with self._lock:
+            was_over = self._unconfirmed <= 0
+            self._unconfirmed = 0 if error is not None else self._unconfirmed - count
+            is_over = self._unconfirmed <= 0
+        if is_over and not was_over:
+            self.over(error)
 
 
 @attrs.frozen(eq=False)

@@ -1,29 +1,26 @@
 """A worker of the cluster: takes jobs from the broker and runs them in processes of its own.
 
-    main thread       Celery: takes a message a slot, acknowledges it when all its jobs are told of
-    a thread a slot   opens the message, hands its jobs to the driver, waits until all is told
+    main thread       Celery (`intake`): takes a message a slot, hands its jobs to the driver
     driver            the loop of the standalone executor: job processes, and tells how jobs ended
     talker            the link: what is told to this worker, and to all, comes in
+    readers           read the config and import functions, where that has to be done first
 
-A message that the broker has given to somebody before is not run but told of as `bounced`: whether
-its jobs are to run again, only the one who hands them out can say.
+A message is acknowledged when all its jobs are told of. One that the broker has given to somebody
+before is not run but told of as `bounced`: whether its jobs are to run again, only the one who
+hands them out can say.
 """
 
 from __future__ import annotations
 
-import json
-import logging
 import os
 import platform
 import sys
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from threading import Event, Lock
-from time import monotonic, sleep, time
+from threading import Lock, Thread
+from time import monotonic, time
 from types import NoneType
 from typing import Any, Final, TextIO
 
@@ -32,7 +29,8 @@ import attrs
 from runner.config.model import Config
 from runner.errors import RunnerError
 from runner.execution.cluster.driver import Batch, Driver, Order, Prepared, Refusal
-from runner.execution.cluster.link import TASK, Confirmed, Delivery, Link, Names
+from runner.execution.cluster.intake import Intake
+from runner.execution.cluster.link import Confirmed, Delivery, Link, Names
 from runner.execution.cluster.permits import Permit
 from runner.execution.cluster.sameness import Meaning
 from runner.execution.cluster.sealing import ForgedError, Seal
@@ -56,8 +54,30 @@ from runner.execution.instance import storage_folder
 from runner.execution.worker import Outcome
 from runner.store.logs import read_slice
 
-_FIRST_REST: Final = 0.1  # seconds for which a slot takes nothing when it has refused jobs
-_LOCKED_OUT: Final = 2.0  # seconds after which a broker that has let nobody in is tried again
+_FIRST_REST: Final = 0.1  # seconds for which a message is kept that has been refused
+
+
+@attrs.define(eq=False)
+class Taken:
+    """A message that is dealt with.
+
+    Attributes:
+        owner: whose jobs it gives.
+        jobs: they.
+        received: when it came, by the clock that nobody sets.
+        done: is to be called when all that became of it is told.
+        orders: the jobs, as soon as they are handed to a driver.
+    """
+
+    owner: Owner
+    jobs: Sequence[Job]
+    received: float
+    done: Callable[[], None]
+    orders: Sequence[Order] = ()
+
+    @property
+    def named(self) -> list[Attempted]:
+        return [(self.owner.work, each.task, each.attempt) for each in self.jobs]
 
 
 class Service:
@@ -93,12 +113,11 @@ class Service:
         self._orders: dict[tuple[str, Attempted], Order] = {}
         self._over: set[tuple[str, int | None]] = set()
         self._taken: dict[tuple[str, int], set[int]] = {}
-        self._sharing: set[str] = set()  # sessions whose files are seen here
-        self._leaving = Event()
+        self._ready: dict[tuple[str, int], tuple[Driver, Prepared]] = {}
         self._rest_for = _FIRST_REST
-        self._broker = broker
         self._own_queue = ""
-        self._celery: Any = None
+        self._intake = Intake(broker, self._names.jobs, self.slots, self.take, self._say)
+        self._readers = ThreadPoolExecutor(self.slots, "reader")
         link = Link(broker, self._prepare)
         self._talker = Talker(link, self._hear, self._lease)
         self._talker.on_beat = self._beat
@@ -118,52 +137,41 @@ class Service:
             RuntimeError: Celery could not go on; why, it has said.
         """
         sys.setswitchinterval(0.0002)
-        worker = self._worker(is_unwanted)
+        worker = self._intake.worker(is_unwanted)
         self._talker.start()  # after Celery is imported: half of kombu is not enough for it
         try:
             worker.start()
         finally:
+            self._readers.shutdown()
             self._talker.close()
             for driver in self._drivers:
                 driver.close()
-        if worker.exitcode and not self._leaving.is_set():
+        if worker.exitcode and not self._intake.is_leaving.is_set():
             raise RuntimeError("Celery could not go on, as it says above")
 
-    def take(self, sealed: object, *, redelivered: bool) -> None:
-        """Do what a message says; returns when all that became of it is told.
+    def take(self, sealed: object, *, redelivered: bool, done: Callable[[], None]) -> None:
+        """Do what a message says; `done` is called when all that became of it is told.
 
-        Raises nothing: what is wrong with a message is told, and the message is gone.
+        Does not wait for that. What is wrong with a message is told, and the message is gone.
         """
         received = monotonic()
         try:
             versions, owner, jobs = read_jobs(self._in.open(sealed))
         except ForgedError as error:
             self._say(f"a message is refused: {error}")
+            done()
             return
-        named = [(owner.work, each.task, each.attempt) for each in jobs]
+        taken = Taken(owner, jobs, received, done)
         if redelivered:
-            self._tell_and_wait(owner, {"kind": "bounced", "attempts": named})
-            return
-        if self._is_over(owner) or not self._are_new(owner, jobs):
-            return
-        try:
-            with self._driver(versions, jobs) as driver:
-                prepared = self._prepared(driver, owner)
-                self._rest_for = _FIRST_REST
-                self._do(driver, prepared, owner, jobs, received)
-        except Refusal as refusal:
-            self._say(f"{len(jobs)} jobs of {owner.name} are refused: {refusal.told.get('why')}")
-            self._tell_and_wait(owner, {"kind": "refused", "attempts": named, **refusal.told})
-            self._rest()
-        except Exception as error:  # noqa: BLE001 - else it would look like a worker that is lost
-            self._fail(owner, jobs, error)
+            self._tell_and_end(taken, {"kind": "bounced", "attempts": taken.named})
+        elif self._is_over(owner) or not self._are_new(owner, jobs):
+            done()
+        elif (ready := self._at_hand(versions, taken)) is not None:
+            self._do(taken, *ready)
+        else:
+            self._readers.submit(self._read_and_do, versions, taken)
 
     # Messages
-
-    def _rest(self) -> None:
-        """Leave to others what was refused here, since it comes again; longer each time."""
-        self._leaving.wait(self._rest_for)
-        self._rest_for = min(2 * self._rest_for, self._lease / 6)
 
     def _are_new(self, owner: Owner, jobs: Sequence[Job]) -> bool:
         """Whether a message has not come before: no number of an attempt is used twice."""
@@ -174,41 +182,75 @@ class Service:
             taken |= numbers
         return are_new
 
-    @contextmanager
-    def _driver(self, versions: Versions, jobs: Sequence[Job]) -> Iterator[Driver]:
-        """The driver of what jobs mean; when they have ended, old ones without any are closed.
+    def _at_hand(self, versions: Versions, taken: Taken) -> tuple[Driver, Prepared] | None:
+        """What runs jobs like others of their submission; None: that is still to be read."""
+        with self._lock:
+            ready = self._ready.get((taken.owner.session, taken.owner.work))
+            if (
+                ready is None
+                or ready[0] is not self._drivers[-1]
+                or versions != Versions.here()
+                or self._intake.is_leaving.is_set()
+                or _difference(ready[0].config, ready[0].meaning, taken.jobs) is not None
+            ):
+                return None
+            ready[0].messages += 1
+        return ready
+
+    def _read_and_do(self, versions: Versions, taken: Taken) -> None:
+        """For a reader: it may take a while."""
+        try:
+            driver, prepared = self._read(versions, taken)
+        except Refusal as refusal:
+            self._refuse(taken, refusal)
+        except Exception as error:  # noqa: BLE001 - else it would look like a worker that is lost
+            self._fail(taken, error)
+        else:
+            self._rest_for = _FIRST_REST
+            self._do(taken, driver, prepared)
+
+    def _refuse(self, taken: Taken, refusal: Refusal) -> None:
+        """Leave to others what is refused here, since it comes again; for longer each time."""
+        why = refusal.told.get("why")
+        self._say(f"{len(taken.jobs)} jobs of {taken.owner.name} are refused: {why}")
+        told = {"kind": "refused", "attempts": taken.named, **refusal.told}
+        self._surely(taken.owner, told).result()
+        self._intake.is_leaving.wait(self._rest_for)
+        self._rest_for = min(2 * self._rest_for, self._lease / 6)
+        taken.done()
+
+    def _read(self, versions: Versions, taken: Taken) -> tuple[Driver, Prepared]:
+        """What runs jobs as they are meant; the driver is to be left when they have ended.
 
         Raises:
             Refusal: they are not run here.
         """
-        if self._leaving.is_set():  # Celery heeds that only when it is done with what has arrived
+        if self._intake.is_leaving.is_set():  # Celery heeds that when it is done with what is there
             raise Refusal(why="leaving", message="it is about to end")
         if versions != Versions.here():
             raise Refusal(why="versions", versions=attrs.astuple(Versions.here()))
         with self._lock:
             driver = self._drivers[-1]
-            if _difference(driver.config, driver.meaning, jobs) is not None:
-                driver = self._renewed(jobs)
+            if _difference(driver.config, driver.meaning, taken.jobs) is not None:
+                driver = self._renewed(taken.jobs)
             driver.messages += 1
         try:
-            yield driver
-        finally:
-            with self._lock:
-                driver.messages -= 1
-                old = [each for each in self._drivers[:-1] if not each.messages]
-                self._drivers = [each for each in self._drivers if each not in old]
-            for each in old:  # which takes a while, and the talker must not wait for
-                each.close()
+            prepared = _prepared(driver, taken.owner)
+        except BaseException:
+            self._leave(driver)
+            raise
+        with self._lock:
+            self._ready[taken.owner.session, taken.owner.work] = driver, prepared
+        return driver, prepared
 
-    def _prepared(self, driver: Driver, owner: Owner) -> Prepared:
-        prepared = driver.prepare(owner)
-        if prepared.has_files and owner.session not in self._sharing:
-            if not is_shared(driver.config, owner.session):
-                where = storage_folder(driver.config).absolute()
-                what = "is not the storage folder of the run: do both see the same files?"
-                raise Refusal(why="files", message=f"{where} {what}")
-            self._sharing.add(owner.session)
-        return prepared
+    def _leave(self, driver: Driver) -> None:
+        """A message is over; old drivers that have none any more are closed."""
+        with self._lock:
+            driver.messages -= 1
+            old = [each for each in self._drivers[:-1] if not each.messages]
+            self._drivers = [each for each in self._drivers if each not in old]
+        for each in old:  # which takes a while, and may be for its own thread to say
+            Thread(target=each.close, name="closing").start()
 
     def _renewed(self, jobs: Sequence[Job]) -> Driver:
         """A driver of the config and the code as they are now; the old one ends its jobs.
@@ -229,36 +271,38 @@ class Service:
         self._say("the config or the code has changed: it is read again")
         return new
 
-    def _do(
-        self,
-        driver: Driver,
-        prepared: Prepared,
-        owner: Owner,
-        jobs: Sequence[Job],
-        received: float,
-    ) -> None:
-        batch = Batch(partial(self._tell_ended, driver, owner), len(jobs))
-        until = received + self._lease / 3  # to import functions may have taken longer
-        orders = [Order(owner, job, Permit(until), batch) for job in jobs]
-        for order in orders:
+    def _do(self, taken: Taken, driver: Driver, prepared: Prepared) -> None:
+        owner = taken.owner
+        over = partial(self._be_done, taken, driver)
+        batch = Batch(partial(self._tell_ended, driver, owner), over, len(taken.jobs))
+        until = taken.received + self._lease / 3  # to import functions may have taken longer
+        taken.orders = [Order(owner, job, Permit(until), batch) for job in taken.jobs]
+        for order in taken.orders:
             self._orders[owner.session, order.named] = order
         try:
-            self._sign("begun", owner, orders)
-            driver.hand(orders, prepared)
-            batch.wait()
-        except Exception:
-            self._drop(orders)
-            raise
-        finally:
-            for order in orders:
-                self._orders.pop((owner.session, order.named), None)
+            self._sign("begun", owner, taken.orders)
+            driver.hand(taken.orders, prepared)
+        except Exception as error:  # noqa: BLE001 - for who waits for the jobs
+            batch.end(error)
 
-    def _fail(self, owner: Owner, jobs: Sequence[Job], error: Exception) -> None:
+    def _be_done(self, taken: Taken, driver: Driver, error: BaseException | None) -> None:
+        """All jobs of a message are told of, or cannot be. For any thread."""
+        for order in taken.orders:
+            self._orders.pop((order.owner.session, order.named), None)
+        self._leave(driver)
+        if error is None:
+            taken.done()
+        else:
+            self._drop(taken.orders)
+            self._fail(taken, error)
+
+    def _fail(self, taken: Taken, error: BaseException) -> None:
         """Tell of a bug of ours as the failure of the jobs that it has hit."""
+        owner, jobs = taken.owner, taken.jobs
         failure = masked(bug_failure(error), self._drivers[-1].session.mask)
         self._say(f"{len(jobs)} jobs of {owner.name} cannot be run:\n{failure.traceback.rstrip()}")
         ended = [Ended(each.task, each.attempt, time(), 0.0, failure, (), "") for each in jobs]
-        self._tell_and_wait(owner, ended_message(owner.work, ended))
+        self._tell_and_end(taken, ended_message(owner.work, ended))
 
     def _sign(self, kind: str, owner: Owner, orders: Sequence[Order]) -> None:
         """Give a sign of life of attempts, which the broker confirms; the first is answered."""
@@ -285,8 +329,9 @@ class Service:
         queue = self._names.results(owner.session)
         self._talker.say(text, queue, is_lasting=is_lasting, confirmed=confirmed)
 
-    def _tell_and_wait(self, owner: Owner, body: Mapping[str, Any]) -> None:
-        self._surely(owner, body).result()
+    def _tell_and_end(self, taken: Taken, body: Mapping[str, Any]) -> None:
+        """Tell something, which is the last of a message."""
+        self._surely(taken.owner, body).add_done_callback(lambda _: taken.done())
 
     def _surely(self, owner: Owner, body: Mapping[str, Any]) -> Future[bool]:
         """Tell something until the broker has it; False: nobody wants it any more."""
@@ -369,12 +414,17 @@ class Service:
                     for key, each in self._taken.items()
                     if self._over.isdisjoint({key, (key[0], None)})
                 }
-                self._sharing.discard(session)  # another submission of it looks again
+                with self._lock:
+                    self._ready = {
+                        key: each
+                        for key, each in self._ready.items()
+                        if self._over.isdisjoint({key, (key[0], None)})
+                    }
                 self._drop([each for each in self._orders.values() if self._is_over(each.owner)])
 
     def _is_left_alone(self) -> bool:
         """Whether it is to end, and there was no broker for so long that others have its jobs."""
-        is_down = self._leaving.is_set() and not self._link.is_up
+        is_down = self._intake.is_leaving.is_set() and not self._link.is_up
         return is_down and monotonic() - self._link.since > 2 * self._lease
 
     def _is_over(self, owner: Owner) -> bool:
@@ -432,155 +482,18 @@ class Service:
         named = [each.named for each in orders]
         return {"kind": kind, "asked": now, "attempts": named, "reply": self._own_queue}
 
-    def _worker(self, is_unwanted: Callable[[], bool]) -> Any:
-        from celery import signals
-        from celery.exceptions import SecurityWarning
-
-        signals.worker_shutting_down.connect(lambda **_: self._leaving.set(), weak=False)
-        with warnings.catch_warnings():
-            # It warns root of messages that can do anything: ours are sealed JSON, which names
-            # tasks of the config alone, and jobs run in processes of their own, not in Celery's.
-            warnings.simplefilter("ignore", SecurityWarning)
-            return self._app().Worker(
-                consumer_cls=_consumer(is_unwanted),
-                pool="threads",
-                concurrency=self.slots,
-                without_gossip=True,
-                without_mingle=True,
-                without_heartbeat=True,
-                quiet=True,
-                loglevel="ERROR",
-            )
-
-    def _app(self) -> Any:
-        import celery
-
-        app = celery.Celery("runner", broker=self._broker, set_as_current=False)
-        name = self._names.jobs
-        queue = _queue(name, self._start_anew)
-        app.conf.update(**_SETTINGS, task_queues=[queue], task_default_queue=name)
-        app.task(name=TASK, Strategy=partial(self._straight))(_done_by_the_strategy)
-        return app
-
-    def _straight(self, _task: Any, _app: Any, consumer: Any) -> Callable[..., None]:
-        """What Celery does with a message: a slot takes it, and it is acknowledged.
-
-        Its own way keeps a record of each message as a request, a task and its trace, which takes
-        longer than all that is done here (https://docs.celeryq.dev, `Task.Strategy`).
-        """
-        self._celery = consumer
-        slots, errors = consumer.pool.executor, consumer.connection_errors
-
-        def take(message: Any, _body: Any, ack: Callable[..., None], *_: Any) -> None:
-            slots.submit(self._take, message, partial(ack, _UNSAID, errors))
-
-        return take
-
-    def _start_anew(self, _tag: str) -> None:
-        """Have Celery start anew, since the broker has deleted the queue of jobs.
-
-        It would by itself, but not where that happens when it has just started: what comes first it
-        takes in without heed of errors, and is deaf from then on.
-        """
-        from amqp.exceptions import ConsumerCancelled
-
-        def fail() -> None:
-            raise ConsumerCancelled("the queue of jobs was deleted")
-
-        self._celery.hub.call_later(0, fail)
-
-    def _take(self, message: Any, acknowledge: Callable[[], None]) -> None:
-        try:
-            redelivered = bool(message.delivery_info.get("redelivered"))
-            self.take(_sealed_in(message.body), redelivered=redelivered)
-        except Exception as error:  # noqa: BLE001 - a slot must not be lost
-            self._say(f"a message is lost:\n{bug_failure(error).traceback.rstrip()}")
-        finally:
-            acknowledge()
-
     def _say(self, text: str) -> None:
         self._said.write(f"{text}\n")  # at once, since several threads say something
         self._said.flush()
 
 
-def _done_by_the_strategy() -> None:
-    """The body of a task that Celery does not run."""
-    raise AssertionError("its strategy takes the messages")
-
-
-def _sealed_in(body: str | bytes) -> object:
-    """The one argument of a task; None where it is no such message."""
-    try:
-        (sealed,), _, _ = json.loads(body)
-    except (ValueError, TypeError, RecursionError):
-        return None
-    found: object = sealed
-    return found
-
-
-def _queue(name: str, on_deleted: Callable[[str], None]) -> Any:
-    """The queue of jobs, which tells when the broker has deleted it."""
-    import kombu
-
-    class Watched(kombu.Queue):  # type: ignore[misc]  # it has no types
-        def consume(self, *arguments: Any, **options: Any) -> Any:
-            return super().consume(*arguments, **{**options, "on_cancel": on_deleted})
-
-    return Watched(name, kombu.Exchange(""), routing_key=name)
-
-
-def _consumer(is_unwanted: Callable[[], bool]) -> Any:
-    """That of Celery, which tries again to connect as soon as the link does.
-
-    It does not begin where it is unwanted by the time that Celery has set handlers for signals.
-    """
-    from amqp.exceptions import AccessRefused, NotAllowed
-    from celery.exceptions import WorkerShutdown
-    from celery.worker.consumer import Consumer
-
-    class Impatient(Consumer):  # type: ignore[misc]  # it has no types
-        def start(self) -> None:
-            if is_unwanted():
-                raise WorkerShutdown(0)
-            super().start()
-
-        def ensure_connected(self, conn: Any) -> Any:
-            conn.ensure_connection = partial(
-                conn.ensure_connection, interval_start=0.2, interval_step=0.2, interval_max=2.0
-            )
-            try:
-                return super().ensure_connected(conn)
-            except (AccessRefused, NotAllowed):  # Celery tries again at once
-                sleep(_LOCKED_OUT)
-                raise
-
-    return Impatient
-
-
-_SETTINGS: Final[Mapping[str, Any]] = {
-    "accept_content": ["json"],
-    "result_accept_content": ["json"],
-    "result_backend": None,
-    "task_create_missing_queues": False,
-    "worker_prefetch_multiplier": 1,
-    "worker_send_task_events": False,
-    "worker_enable_remote_control": False,
-    "worker_cancel_long_running_tasks_on_connection_loss": False,
-    "worker_hijack_root_logger": False,
-    "worker_redirect_stdouts": False,
-    "broker_channel_error_retry": True,
-    "broker_connection_retry": True,
-    "broker_connection_retry_on_startup": True,
-    "broker_connection_max_retries": None,
-    "broker_heartbeat": 10,
-    "broker_connection_timeout": 5,
-    "worker_enable_prefetch_count_reduction": False,
-}
-"""Of Celery: no message waits in a worker, and JSON alone."""
-
-_UNSAID: Final = logging.Logger("acknowledgements")
-"""Where Celery tells that it could not acknowledge a message: that comes again, and is known."""
-_UNSAID.disabled = True
+def _prepared(driver: Driver, owner: Owner) -> Prepared:
+    prepared = driver.prepare(owner)
+    if prepared.has_files and not is_shared(driver.config, owner.session):
+        where = storage_folder(driver.config).absolute()
+        what = "is not the storage folder of the run: do both see the same files?"
+        raise Refusal(why="files", message=f"{where} {what}")
+    return prepared
 
 
 def _difference(config: Config, meaning: Meaning, jobs: Sequence[Job]) -> Refusal | None:

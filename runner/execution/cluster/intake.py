@@ -1,0 +1,271 @@
+"""How jobs come to a worker: by Celery, which takes from the broker what there is room for.
+
+A broker counts what it has given by connection. One that is new may be given as much as the last
+one, of which the jobs may still run: so it is told how much of that is over, and with no room at
+all there is no new connection. Else messages would wait here that others have time for.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import warnings
+from collections.abc import Callable, Mapping
+from functools import partial
+from threading import Condition, Event
+from time import sleep
+from typing import Any, Final, Protocol
+
+from runner.execution.cluster.link import TASK
+from runner.execution.failures import bug_failure
+
+_LOCKED_OUT: Final = 2.0  # seconds after which a broker that has let nobody in is tried again
+_WAIT: Final = 0.1  # seconds after which it is looked whether the worker is to end
+
+
+class Take(Protocol):
+    """Deals with a message, and calls `done` when all that became of it is told; does not wait."""
+
+    def __call__(self, sealed: object, *, redelivered: bool, done: Callable[[], None]) -> None: ...
+
+
+class Intake:
+    """Takes messages, and acknowledges each when it is done with.
+
+    Attributes:
+        is_leaving: whether SIGTERM has come, or SIGINT: then nothing new is taken.
+    """
+
+    def __init__(
+        self, broker: str, queue: str, slots: int, take: Take, say: Callable[[str], None]
+    ) -> None:
+        """Take nothing yet.
+
+        Args:
+            broker: its URL, or several.
+            queue: from which messages are taken.
+            slots: how many are dealt with at once.
+            take: deals with one.
+            say: is told what goes wrong.
+        """
+        self.is_leaving = Event()
+        self._broker = broker
+        self._queue = queue
+        self._slots = slots
+        self._take = take
+        self._say = say
+        self._consumer: Any = None
+        self._open: dict[Any, int] = {}  # messages that are not done with, by connection
+        self._changed = Condition()
+
+    def worker(self, is_unwanted: Callable[[], bool]) -> Any:
+        """What takes messages, a worker of Celery that is yet to be started.
+
+        Args:
+            is_unwanted: whether a signal to end came before signals were Celery's.
+        """
+        from celery import signals
+        from celery.exceptions import SecurityWarning
+
+        signals.worker_shutting_down.connect(lambda **_: self.is_leaving.set(), weak=False)
+        with warnings.catch_warnings():
+            # It warns root of messages that can do anything: ours are sealed JSON, which names
+            # tasks of the config alone, and jobs run in processes of their own, not in Celery's.
+            warnings.simplefilter("ignore", SecurityWarning)
+            return self._app().Worker(
+                consumer_cls=_consumer(is_unwanted, self._has_room),
+                pool=_pool(self._wait_for_all),
+                concurrency=self._slots,
+                without_gossip=True,
+                without_mingle=True,
+                without_heartbeat=True,
+                quiet=True,
+                loglevel="ERROR",
+            )
+
+    def _app(self) -> Any:
+        import celery
+
+        app = celery.Celery("runner", broker=self._broker, set_as_current=False)
+        queue = _watched(self._queue, self._start_anew)
+        app.conf.update(**_SETTINGS, task_queues=[queue], task_default_queue=self._queue)
+        app.task(name=TASK, Strategy=self._strategy)(_done_by_the_strategy)
+        return app
+
+    def _strategy(self, _task: Any, _app: Any, consumer: Any) -> Callable[..., None]:
+        """What Celery does with a message of a new connection.
+
+        Its own way keeps a record of each message as a request, a task and its trace, which takes
+        longer than all that is done here (https://docs.celeryq.dev, `Task.Strategy`).
+        """
+        errors, connection = consumer.connection_errors, object()
+        with self._changed:
+            self._consumer = consumer
+            self._open = {each: count for each, count in self._open.items() if count}
+            self._open[connection] = 0
+            consumer.initial_prefetch_count = self._room()
+
+        def take(message: Any, *_: Any) -> None:
+            with self._changed:
+                self._open[connection] += 1
+            done = partial(self._done, connection, partial(message.ack_log_error, _UNSAID, errors))
+            redelivered = bool(message.delivery_info.get("redelivered"))
+            try:
+                self._take(_sealed_in(message.body), redelivered=redelivered, done=done)
+            except Exception as error:  # noqa: BLE001 - Celery would end, or be deaf
+                self._say(f"a message is lost:\n{bug_failure(error).traceback.rstrip()}")
+                done()
+
+        return take
+
+    def _done(self, connection: object, acknowledge: Callable[[], None]) -> None:
+        """All that became of a message is told. For any thread."""
+        try:
+            acknowledge()  # here, where Celery's loop would have to be woken for it
+        finally:
+            with self._changed:
+                self._open[connection] -= 1
+                self._changed.notify_all()
+                is_left_over = connection is not next(reversed(self._open))
+            if is_left_over:
+                self._consumer.hub.call_soon(self._use_room)
+
+    def _use_room(self) -> None:
+        """Tell the broker that it may give more. For Celery's loop.
+
+        There are brokers that tell it to new consumers only.
+        """
+        consumer, room = self._consumer, self._room()
+        if consumer.task_consumer is not None and consumer.qos.value != room:
+            consumer.qos.value = room
+            consumer.qos.update()
+            consumer.task_consumer.cancel()
+            consumer.task_consumer.consume()
+
+    def _room(self) -> int:
+        """How many messages the latest connection may be given at once."""
+        *others, _ = self._open.values()
+        return self._slots - sum(others)
+
+    def _has_room(self) -> bool:
+        """Whether a new connection may be given anything."""
+        return sum(self._open.values()) < self._slots
+
+    def _wait_for_all(self) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: not any(self._open.values()))
+
+    def _start_anew(self, _tag: str) -> None:
+        """Have Celery start anew, since the broker has deleted the queue of jobs.
+
+        It would by itself, but not where that happens when it has just started: what comes first it
+        takes in without heed of errors, and is deaf from then on.
+        """
+        from amqp.exceptions import ConsumerCancelled
+
+        def fail() -> None:
+            raise ConsumerCancelled("the queue of jobs was deleted")
+
+        self._consumer.hub.call_later(0, fail)
+
+
+def _done_by_the_strategy() -> None:
+    """The body of a task that Celery does not run."""
+    raise AssertionError("its strategy takes the messages")
+
+
+def _sealed_in(body: str | bytes) -> object:
+    """The one argument of a task; None where it is no such message."""
+    try:
+        (sealed,), _, _ = json.loads(body)
+    except (ValueError, TypeError, RecursionError):
+        return None
+    found: object = sealed
+    return found
+
+
+def _watched(name: str, on_deleted: Callable[[str], None]) -> Any:
+    """The queue of jobs, which tells when the broker has deleted it."""
+    import kombu
+
+    class Watched(kombu.Queue):  # type: ignore[misc]  # it has no types
+        def consume(self, *arguments: Any, **options: Any) -> Any:
+            return super().consume(*arguments, **{**options, "on_cancel": on_deleted})
+
+    return Watched(name, kombu.Exchange(""), routing_key=name)
+
+
+def _pool(wait_for_all: Callable[[], None]) -> Any:
+    """That of Celery for threads, of which none is used; it ends when all messages are done with.
+
+    The connection is there until then, so that they can be acknowledged.
+    """
+    from celery.concurrency.thread import TaskPool
+
+    class Waiting(TaskPool):  # type: ignore[misc]  # it has no types
+        def on_stop(self) -> None:
+            wait_for_all()
+            super().on_stop()
+
+    return Waiting
+
+
+def _consumer(is_unwanted: Callable[[], bool], has_room: Callable[[], bool]) -> Any:
+    """That of Celery, which connects when there is room, and tries as soon as the link does.
+
+    It does not begin where it is unwanted by the time that Celery has set handlers for signals.
+    """
+    from amqp.exceptions import AccessRefused, NotAllowed
+    from celery.exceptions import WorkerShutdown
+    from celery.worker.consumer import Consumer
+    from celery.worker.state import maybe_shutdown
+
+    class Impatient(Consumer):  # type: ignore[misc]  # it has no types
+        def start(self) -> None:
+            if is_unwanted():
+                raise WorkerShutdown(0)
+            super().start()
+
+        def connect(self) -> Any:
+            while not has_room():
+                maybe_shutdown()
+                sleep(_WAIT)
+            return super().connect()
+
+        def ensure_connected(self, conn: Any) -> Any:
+            conn.ensure_connection = partial(
+                conn.ensure_connection, interval_start=0.2, interval_step=0.2, interval_max=2.0
+            )
+            try:
+                return super().ensure_connected(conn)
+            except (AccessRefused, NotAllowed):  # Celery tries again at once
+                sleep(_LOCKED_OUT)
+                raise
+
+    return Impatient
+
+
+_SETTINGS: Final[Mapping[str, Any]] = {
+    "accept_content": ["json"],
+    "result_accept_content": ["json"],
+    "result_backend": None,
+    "task_create_missing_queues": False,
+    "worker_prefetch_multiplier": 1,
+    "worker_send_task_events": False,
+    "worker_enable_remote_control": False,
+    "worker_cancel_long_running_tasks_on_connection_loss": False,
+    "worker_hijack_root_logger": False,
+    "worker_redirect_stdouts": False,
+    "broker_channel_error_retry": True,
+    "broker_connection_retry": True,
+    "broker_connection_retry_on_startup": True,
+    "broker_connection_max_retries": None,
+    "broker_heartbeat": 10,
+    "broker_connection_timeout": 5,
+    "worker_enable_prefetch_count_reduction": False,
+}
+"""Of Celery: no message waits in a worker, and JSON alone."""
+
+_UNSAID: Final = logging.Logger("acknowledgements")
+"""Where Celery tells that it could not acknowledge a message: that comes again, and is known."""
+_UNSAID.disabled = True
