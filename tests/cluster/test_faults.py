@@ -277,7 +277,7 @@ def test_a_worker_that_is_back_takes_no_more_than_it_has_room_for(
     broker_url: str, proxy: brokers.Proxy, ground: Make
 ) -> None:
     """What it runs still has its slots: what is ready goes to others, until one is free."""
-    after = {each: "t2" for each in range(3, 9)} | {each: "t0" for each in (9, 10)}
+    after = dict.fromkeys(range(3, 9), "t2") | dict.fromkeys((9, 10), "t0")
     here = ground([*wide(3), *(Task(f"t{each}", (above,)) for each, above in after.items())])
     here.lease = 20
     here.write()
@@ -403,7 +403,7 @@ def test_a_queue_is_deleted_again_as_soon_as_a_worker_is_back(
 ) -> None:
     here = ground(layers(8, 2))
     here.hold("t2", "a")
-    here.worker(broker_url, "a", slots=1)
+    here.worker(broker_url, "a", slots=2)
     run = here.run(broker_url)
     here.reach("t2", "a")
 

@@ -73,12 +73,15 @@ class Batch:
 
     Attributes:
         tell: tells the one who handed them out of some; whether the broker has that, it says later.
-        over: is called once, by any thread, when all is told; with an error when it cannot be.
+        said: is called, by the driver's thread, when all is told as far as we can tell.
+        over: is called once, by any thread, when the broker has that; with an error where it
+            cannot be told.
         count: how many jobs are not told of.
         due: when those that have ended are to be told of.
     """
 
     tell: Callable[[Sequence[tuple[Order, Outcome]]], Future[bool]]
+    said: Callable[[], None]
     over: Callable[[BaseException | None], None]
     count: int
     due: float = _NEVER
@@ -102,6 +105,8 @@ class Batch:
         except Exception as error:  # noqa: BLE001 - this thread has to go on
             self.end(error)
         else:
+            if not self.count:
+                self.said()
             told.add_done_callback(lambda _: self._be_told(len(ended)))
 
     def end(self, error: BaseException) -> None:

@@ -8,11 +8,11 @@ all there is no new connection. Else messages would wait here that others have t
 from __future__ import annotations
 
 import json
-import logging
 import warnings
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
-from threading import Condition, Event
+from threading import Condition, Event, Lock
 from time import sleep
 from typing import Any, Final, Protocol
 
@@ -24,13 +24,44 @@ _WAIT: Final = 0.1  # seconds after which it is looked whether the worker is to 
 
 
 class Take(Protocol):
-    """Deals with a message, and calls `done` when all that became of it is told; does not wait."""
+    """Deals with a message, and does not wait for that."""
 
-    def __call__(self, sealed: object, *, redelivered: bool, done: Callable[[], None]) -> None: ...
+    def __call__(self, sealed: object, message: Message) -> None: ...
+
+
+class Message:
+    """A message that was taken. All of it is for any thread.
+
+    Attributes:
+        redelivered: whether the broker had given it to somebody before.
+    """
+
+    def __init__(
+        self, free: Callable[[], None], over: Callable[[], None], *, redelivered: bool
+    ) -> None:
+        self.redelivered = redelivered
+        self._free = free
+        self._over = over
+        self._is_done = False
+        self._lock = Lock()
+
+    def acknowledge(self) -> None:
+        """All is done that it says: there is room for another one."""
+        with self._lock:
+            was_done, self._is_done = self._is_done, True
+        if not was_done:
+            self._free()
+
+    def end(self) -> None:
+        """All that became of it is known to the broker."""
+        try:
+            self.acknowledge()
+        finally:
+            self._over()
 
 
 class Intake:
-    """Takes messages, and acknowledges each when it is done with.
+    """Takes messages, as many as there are slots.
 
     Attributes:
         is_leaving: whether SIGTERM has come, or SIGINT: then nothing new is taken.
@@ -55,7 +86,8 @@ class Intake:
         self._take = take
         self._say = say
         self._consumer: Any = None
-        self._open: dict[Any, int] = {}  # messages that are not done with, by connection
+        self._open: dict[Any, int] = {}  # messages that are not acknowledged, by connection
+        self._untold = 0  # messages that have not ended
         self._changed = Condition()
 
     def worker(self, is_unwanted: Callable[[], bool]) -> Any:
@@ -98,7 +130,8 @@ class Intake:
         Its own way keeps a record of each message as a request, a task and its trace, which takes
         longer than all that is done here (https://docs.celeryq.dev, `Task.Strategy`).
         """
-        errors, connection = consumer.connection_errors, object()
+        errors = (*consumer.connection_errors, *consumer.channel_errors)
+        connection = object()
         with self._changed:
             self._consumer = consumer
             self._open = {each: count for each, count in self._open.items() if count}
@@ -108,27 +141,33 @@ class Intake:
         def take(message: Any, *_: Any) -> None:
             with self._changed:
                 self._open[connection] += 1
-            done = partial(self._done, connection, partial(message.ack_log_error, _UNSAID, errors))
-            redelivered = bool(message.delivery_info.get("redelivered"))
+                self._untold += 1
+            taken = Message(
+                partial(self._free, connection, partial(_acknowledge, message, errors)),
+                self._be_over,
+                redelivered=bool(message.delivery_info.get("redelivered")),
+            )
             try:
-                self._take(_sealed_in(message.body), redelivered=redelivered, done=done)
+                self._take(_sealed_in(message.body), taken)
             except Exception as error:  # noqa: BLE001 - Celery would end, or be deaf
                 self._say(f"a message is lost:\n{bug_failure(error).traceback.rstrip()}")
-                done()
+                taken.end()
 
         return take
 
-    def _done(self, connection: object, acknowledge: Callable[[], None]) -> None:
-        """All that became of a message is told. For any thread."""
-        try:
-            acknowledge()  # here, where Celery's loop would have to be woken for it
-        finally:
-            with self._changed:
-                self._open[connection] -= 1
-                self._changed.notify_all()
-                is_left_over = connection is not next(reversed(self._open))
-            if is_left_over:
-                self._consumer.hub.call_soon(self._use_room)
+    def _free(self, connection: object, acknowledge: Callable[[], None]) -> None:
+        """A message needs no slot any more. For any thread."""
+        acknowledge()  # here, since for Celery's loop to do it, that would have to be woken
+        with self._changed:
+            self._open[connection] -= 1
+            is_left_over = connection is not next(reversed(self._open))
+        if is_left_over:
+            self._consumer.hub.call_soon(self._use_room)
+
+    def _be_over(self) -> None:
+        with self._changed:
+            self._untold -= 1
+            self._changed.notify_all()
 
     def _use_room(self) -> None:
         """Tell the broker that it may give more. For Celery's loop.
@@ -153,7 +192,7 @@ class Intake:
 
     def _wait_for_all(self) -> None:
         with self._changed:
-            self._changed.wait_for(lambda: not any(self._open.values()))
+            self._changed.wait_for(lambda: not self._untold)
 
     def _start_anew(self, _tag: str) -> None:
         """Have Celery start anew, since the broker has deleted the queue of jobs.
@@ -167,6 +206,11 @@ class Intake:
             raise ConsumerCancelled("the queue of jobs was deleted")
 
         self._consumer.hub.call_later(0, fail)
+
+
+def _acknowledge(message: Any, errors: tuple[type[Exception], ...]) -> None:
+    with suppress(*errors):  # it comes again, and is known
+        message.ack()
 
 
 def _done_by_the_strategy() -> None:
@@ -265,7 +309,3 @@ _SETTINGS: Final[Mapping[str, Any]] = {
     "worker_enable_prefetch_count_reduction": False,
 }
 """Of Celery: no message waits in a worker, and JSON alone."""
-
-_UNSAID: Final = logging.Logger("acknowledgements")
-"""Where Celery tells that it could not acknowledge a message: that comes again, and is known."""
-_UNSAID.disabled = True

@@ -355,6 +355,7 @@ class Link:
         try:
             self._connection = connecting.connected.result()
             self._amqp = self._connection.connection
+            self._amqp.sock.settimeout(_PATIENCE)
             self._channel = self._amqp.channel()
             self._published = 0
             self._confirmations.clear()
@@ -412,7 +413,7 @@ class Link:
         poll = select.poll()
         poll.register(self._amqp.sock, select.POLLIN)
         while poll.poll(0) or _pending(self._amqp.sock):
-            self._amqp.blocking_read(timeout=_PATIENCE)
+            self._amqp.blocking_read()
         if self._canceled:  # its queue is gone
             raise ConnectionResetError("the queue of results was deleted")
         if monotonic() >= self._beat:

@@ -29,7 +29,7 @@ import attrs
 from runner.config.model import Config
 from runner.errors import RunnerError
 from runner.execution.cluster.driver import Batch, Driver, Order, Prepared, Refusal
-from runner.execution.cluster.intake import Intake
+from runner.execution.cluster.intake import Intake, Message
 from runner.execution.cluster.link import Confirmed, Delivery, Link, Names
 from runner.execution.cluster.permits import Permit
 from runner.execution.cluster.sameness import Meaning
@@ -65,14 +65,14 @@ class Taken:
         owner: whose jobs it gives.
         jobs: they.
         received: when it came, by the clock that nobody sets.
-        done: is to be called when all that became of it is told.
+        message: as the broker has given it.
         orders: the jobs, as soon as they are handed to a driver.
     """
 
     owner: Owner
     jobs: Sequence[Job]
     received: float
-    done: Callable[[], None]
+    message: Message
     orders: Sequence[Order] = ()
 
     @property
@@ -149,23 +149,23 @@ class Service:
         if worker.exitcode and not self._intake.is_leaving.is_set():
             raise RuntimeError("Celery could not go on, as it says above")
 
-    def take(self, sealed: object, *, redelivered: bool, done: Callable[[], None]) -> None:
-        """Do what a message says; `done` is called when all that became of it is told.
+    def take(self, sealed: object, message: Message) -> None:
+        """Do what a message says, and do not wait until all that became of it is told.
 
-        Does not wait for that. What is wrong with a message is told, and the message is gone.
+        What is wrong with a message is told, and the message is gone.
         """
         received = monotonic()
         try:
             versions, owner, jobs = read_jobs(self._in.open(sealed))
         except ForgedError as error:
             self._say(f"a message is refused: {error}")
-            done()
+            message.end()
             return
-        taken = Taken(owner, jobs, received, done)
-        if redelivered:
+        taken = Taken(owner, jobs, received, message)
+        if message.redelivered:
             self._tell_and_end(taken, {"kind": "bounced", "attempts": taken.named})
         elif self._is_over(owner) or not self._are_new(owner, jobs):
-            done()
+            message.end()
         elif (ready := self._at_hand(versions, taken)) is not None:
             self._do(taken, *ready)
         else:
@@ -217,7 +217,7 @@ class Service:
         self._surely(taken.owner, told).result()
         self._intake.is_leaving.wait(self._rest_for)
         self._rest_for = min(2 * self._rest_for, self._lease / 6)
-        taken.done()
+        taken.message.end()
 
     def _read(self, versions: Versions, taken: Taken) -> tuple[Driver, Prepared]:
         """What runs jobs as they are meant; the driver is to be left when they have ended.
@@ -274,7 +274,8 @@ class Service:
     def _do(self, taken: Taken, driver: Driver, prepared: Prepared) -> None:
         owner = taken.owner
         over = partial(self._be_done, taken, driver)
-        batch = Batch(partial(self._tell_ended, driver, owner), over, len(taken.jobs))
+        tell = partial(self._tell_ended, driver, owner)
+        batch = Batch(tell, taken.message.acknowledge, over, len(taken.jobs))
         until = taken.received + self._lease / 3  # to import functions may have taken longer
         taken.orders = [Order(owner, job, Permit(until), batch) for job in taken.jobs]
         for order in taken.orders:
@@ -291,7 +292,7 @@ class Service:
             self._orders.pop((order.owner.session, order.named), None)
         self._leave(driver)
         if error is None:
-            taken.done()
+            taken.message.end()
         else:
             self._drop(taken.orders)
             self._fail(taken, error)
@@ -331,7 +332,7 @@ class Service:
 
     def _tell_and_end(self, taken: Taken, body: Mapping[str, Any]) -> None:
         """Tell something, which is the last of a message."""
-        self._surely(taken.owner, body).add_done_callback(lambda _: taken.done())
+        self._surely(taken.owner, body).add_done_callback(lambda _: taken.message.end())
 
     def _surely(self, owner: Owner, body: Mapping[str, Any]) -> Future[bool]:
         """Tell something until the broker has it; False: nobody wants it any more."""
