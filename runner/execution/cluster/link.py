@@ -132,12 +132,18 @@ class Link:
         since: when it came up, or went down.
     """
 
-    def __init__(self, url: str, prepare: Callable[[Link], None]) -> None:
+    def __init__(
+        self,
+        url: str,
+        prepare: Callable[[Link], None],
+        unheard: Callable[[str], None] = lambda _: None,
+    ) -> None:
         """Connect at the first `turn`.
 
         Args:
             url: of the broker, or of several, separated by `;`.
             prepare: is called whenever there is a new connection; declares, and consumes.
+            unheard: is told, later, of a queue that is not there, where that was asked for.
 
         Raises:
             SetupError: RUN501, that is no URL of a broker.
@@ -152,13 +158,16 @@ class Link:
         self._url = url
         self._urls = deque(split_brokers(url))
         self._prepare = prepare
+        self._unheard = unheard
         self._connecting: _Connecting | None = None
         self._connection: Any = None
         self._amqp: Any = None  # the same without kombu, which looks at each use whether it is up
         self._channel: Any = None
+        self._confirming: Any = None  # the channel of what the broker confirms
         self._arrived: deque[Delivery] = deque()
         self._unconfirmed: dict[int, Confirmed] = {}
         self._confirmations: deque[tuple[int, bool, bool]] = deque()
+        self._unrouted: deque[str] = deque()
         self._published = 0
         self._pause = _FIRST_PAUSE
         self._next = 0.0
@@ -178,7 +187,8 @@ class Link:
 
     def patience(self) -> float:
         """Seconds after which `turn` is to be called in any case."""
-        if self._arrived or self._confirmations:  # they came while something was published
+        # they came while something was published
+        if self._arrived or self._confirmations or self._unrouted:
             return 0.0
         if self._connecting is not None:
             return _PATIENCE
@@ -222,6 +232,7 @@ class Link:
         exchange: str = "",
         is_task: bool = False,
         is_lasting: bool = True,
+        is_wanted: bool = False,
         confirmed: Confirmed | None = None,
     ) -> None:
         """Send a sealed text to a queue, or to an exchange.
@@ -232,6 +243,7 @@ class Link:
             exchange: instead.
             is_task: whether a worker of Celery is to take it.
             is_lasting: whether it survives a restart of the broker.
+            is_wanted: whether to tell where there is no such queue.
             confirmed: is told, later, whether the broker has it in a queue, where that was asked
                 for (`confirm`); at once, and that it has not, where there is no connection.
         """
@@ -242,12 +254,14 @@ class Link:
         message = self._task(text) if is_task else self._kombu_message(text)
         if is_lasting:
             message.properties["delivery_mode"] = _PERSISTENT
-        self._published += 1
+        channel = self._channel
         if confirmed is not None:
+            channel, is_wanted = self._confirming, True
+            self._published += 1
             self._unconfirmed[self._published] = confirmed
-        message.properties["message_id"] = str(self._published)
+            message.properties["message_id"] = str(self._published)
         with self._told():
-            self._channel.basic_publish(message, exchange, queue, mandatory=confirmed is not None)
+            channel.basic_publish(message, exchange, queue, mandatory=is_wanted)
 
     def ack(self, tag: int) -> None:
         """All deliveries of this connection up to that one are taken care of."""
@@ -274,11 +288,13 @@ class Link:
     # For `prepare`
 
     def confirm(self) -> None:
-        """Have the broker confirm what is published. Each confirmation is a message too."""
-        self._channel.confirm_select()
-        self._channel.events["basic_ack"].add(self._on_ack)
-        self._channel.events["basic_nack"].add(self._on_nack)
-        self._channel.events["basic_return"].add(self._on_return)
+        """Have the broker confirm what it is asked to. Each confirmation is a message too."""
+        self._channel.events["basic_return"].add(self._on_unrouted)
+        self._confirming = self._amqp.channel()
+        self._confirming.confirm_select()
+        self._confirming.events["basic_ack"].add(self._on_ack)
+        self._confirming.events["basic_nack"].add(self._on_nack)
+        self._confirming.events["basic_return"].add(self._on_return)
 
     def declare_jobs(self, names: Names) -> None:
         """The queue of jobs."""
@@ -359,6 +375,7 @@ class Link:
             self._channel = self._amqp.channel()
             self._published = 0
             self._confirmations.clear()
+            self._unrouted.clear()
             self._canceled = False
             self._prepare(self)
         except self._errors()[0] as error:
@@ -421,6 +438,8 @@ class Link:
             self._beat = monotonic() + HEARTBEAT / 4
         while self._confirmations:
             self._settle(*self._confirmations.popleft())
+        while self._unrouted:
+            self._unheard(self._unrouted.popleft())
 
     def _settle(self, tag: int, multiple: bool, is_there: bool) -> None:  # noqa: FBT001 - as it arrives
         tags = [each for each in self._unconfirmed if each <= tag] if multiple else [tag]
@@ -441,6 +460,9 @@ class Link:
         """It is in no queue; the broker confirms it nonetheless, after this."""
         tag = int(message.properties.get("message_id", 0))
         self._confirmations.append((tag, False, False))
+
+    def _on_unrouted(self, _error: Any, _exchange: str, queue: str, _message: Any) -> None:
+        self._unrouted.append(queue)
 
     def _on_cancel(self, _tag: str) -> None:
         self._canceled = True

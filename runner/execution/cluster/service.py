@@ -116,9 +116,10 @@ class Service:
         self._ready: dict[tuple[str, int], tuple[Driver, Prepared]] = {}
         self._rest_for = _FIRST_REST
         self._own_queue = ""
+        self._unheard: set[str] = set()  # queues that were not there, for jobs that had begun
         self._intake = Intake(broker, self._names.jobs, self.slots, self.take, self._say)
         self._readers = ThreadPoolExecutor(self.slots, "reader")
-        link = Link(broker, self._prepare)
+        link = Link(broker, self._prepare, self._nobody_hears)
         self._talker = Talker(link, self._hear, self._lease)
         self._talker.on_beat = self._beat
         self._link = link
@@ -281,7 +282,7 @@ class Service:
         for order in taken.orders:
             self._orders[owner.session, order.named] = order
         try:
-            self._sign("begun", owner, taken.orders)
+            self._begin(owner, taken.orders)
             driver.hand(taken.orders, prepared)
         except Exception as error:  # noqa: BLE001 - for who waits for the jobs
             batch.end(error)
@@ -305,18 +306,41 @@ class Service:
         ended = [Ended(each.task, each.attempt, time(), 0.0, failure, (), "") for each in jobs]
         self._tell_and_end(taken, ended_message(owner.work, ended))
 
-    def _sign(self, kind: str, owner: Owner, orders: Sequence[Order]) -> None:
-        """Give a sign of life of attempts, which the broker confirms; the first is answered."""
+    def _begin(self, owner: Owner, orders: Sequence[Order]) -> None:
+        """Tell of attempts that have begun, which is answered; it needs no confirmation."""
+        self._tell(owner, self._asking("begun", monotonic(), orders), is_wanted=True)
+
+    def _nobody_hears(self, queue: str) -> None:
+        """Who handed out jobs that have begun is gone, for a while or for good."""
+        if queue not in self._unheard:
+            self._unheard.add(queue)
+            self._talker.later(lambda: self._begin_again(queue))
+
+    def _begin_again(self, queue: str) -> None:
+        now = monotonic()
+        self._unheard.discard(queue)
+        by_owner: dict[Owner, list[Order]] = {}
+        for order in list(self._orders.values()):
+            is_asking = not (order.permit.is_kept or order.permit.is_dropped)
+            if is_asking and self._names.results(order.owner.session) == queue:
+                order.unheard_since = now if order.unheard_since is None else order.unheard_since
+                if now - order.unheard_since > self._lease / 3:
+                    self._drop([order])
+                else:
+                    by_owner.setdefault(order.owner, []).append(order)
+        for owner, orders in by_owner.items():
+            self._begin(owner, orders)
+
+    def _sign(self, owner: Owner, orders: Sequence[Order]) -> None:
+        """Give a sign of life of attempts, which the broker confirms."""
         now = monotonic()
 
         def confirmed(*, is_there: bool) -> None:
             if is_there:
                 for order in orders:
                     order.permit.confirmed(now + self._lease / 3, monotonic())
-            elif kind == "begun" and self._link.is_up:  # nobody hears what becomes of them
-                self._drop(orders)
 
-        self._tell(owner, self._asking(kind, now, orders), confirmed)
+        self._tell(owner, self._asking("alive", now, orders), confirmed)
 
     def _tell(
         self,
@@ -325,10 +349,13 @@ class Service:
         confirmed: Confirmed | None = None,
         *,
         is_lasting: bool = False,
+        is_wanted: bool = False,
     ) -> None:
         text = self._out.close({"worker": self.name, "name": owner.name, **body})
         queue = self._names.results(owner.session)
-        self._talker.say(text, queue, is_lasting=is_lasting, confirmed=confirmed)
+        self._talker.say(
+            text, queue, is_lasting=is_lasting, is_wanted=is_wanted, confirmed=confirmed
+        )
 
     def _tell_and_end(self, taken: Taken, body: Mapping[str, Any]) -> None:
         """Tell something, which is the last of a message."""
@@ -460,7 +487,7 @@ class Service:
             doubtful = [each for each in orders if each.permit.lapse(now)]
             sure = [each for each in orders if not each.permit.in_doubt]
             if sure:
-                self._sign("alive", owner, sure)
+                self._sign(owner, sure)
             if doubtful:
                 self._doubt(owner, doubtful)
 

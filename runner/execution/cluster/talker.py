@@ -46,11 +46,14 @@ class Talker:
         queue: str,
         *,
         is_lasting: bool = True,
+        is_wanted: bool = False,
         confirmed: Confirmed | None = None,
     ) -> None:
         """Say something; whether the broker has it is told later. For any thread."""
         self._to_say.append(
-            lambda: self._link.publish(text, queue, is_lasting=is_lasting, confirmed=confirmed)
+            lambda: self._link.publish(
+                text, queue, is_lasting=is_lasting, is_wanted=is_wanted, confirmed=confirmed
+            )
         )
         is_left = True  # for the thread to see to
         if self._using.acquire(blocking=False):
