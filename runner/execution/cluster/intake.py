@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
@@ -88,6 +89,7 @@ class Intake:
         self._consumer: Any = None
         self._open: dict[Any, int] = {}  # messages that are not acknowledged, by connection
         self._untold = 0  # messages that have not ended
+        self._acknowledgements: deque[Callable[[], None]] = deque()
         self._changed = Condition()
 
     def worker(self, is_unwanted: Callable[[], bool]) -> Any:
@@ -157,23 +159,27 @@ class Intake:
 
     def _free(self, connection: object, acknowledge: Callable[[], None]) -> None:
         """A message needs no slot any more. For any thread."""
-        acknowledge()  # here, since for Celery's loop to do it, that would have to be woken
         with self._changed:
             self._open[connection] -= 1
-            is_left_over = connection is not next(reversed(self._open))
-        if is_left_over:
-            self._consumer.hub.call_soon(self._use_room)
+        self._acknowledgements.append(acknowledge)
+        self._consumer.hub.call_soon(self._use_room)
 
     def _be_over(self) -> None:
         with self._changed:
             self._untold -= 1
             self._changed.notify_all()
 
-    def _use_room(self) -> None:
-        """Tell the broker that it may give more. For Celery's loop.
+    def _acknowledge(self) -> None:
+        """For Celery's thread, since only one may use a connection."""
+        while self._acknowledgements:
+            self._acknowledgements.popleft()()
 
-        There are brokers that tell it to new consumers only.
+    def _use_room(self) -> None:
+        """Have the broker give more, where jobs of an earlier connection have ended too.
+
+        There are brokers that heed it for new consumers only.
         """
+        self._acknowledge()
         consumer, room = self._consumer, self._room()
         if consumer.task_consumer is not None and consumer.qos.value != room:
             consumer.qos.value = room
@@ -193,6 +199,7 @@ class Intake:
     def _wait_for_all(self) -> None:
         with self._changed:
             self._changed.wait_for(lambda: not self._untold)
+        self._acknowledge()
 
     def _start_anew(self, _tag: str) -> None:
         """Have Celery start anew, since the broker has deleted the queue of jobs.
