@@ -30,8 +30,10 @@ from runner.data.folders import holds_parts, why_not_replaced
 from runner.data.parquet_file import is_parquet
 from runner.data.storage import reason
 from runner.diagnostics import Diagnostic
+from runner.errors import SetupError
 from runner.execution.cluster import variables
 from runner.execution.cluster.broker import broker_of
+from runner.execution.cluster.link import refuse_strangers
 from runner.execution.instance import storage_folder
 from runner.execution.preparation import no_file
 from runner.store.database import on_network
@@ -103,7 +105,7 @@ def unusable_storage_folder(config: Config, mounts: Path = MOUNTS) -> Iterator[D
 def unreachable_broker(
     config: Config, patience: float = PATIENCE, environ: Mapping[str, str] = os.environ
 ) -> Iterator[Diagnostic]:
-    """In cluster mode, something listens where the broker should; nothing is said to it.
+    """In cluster mode, something listens where the broker should, and does not refuse the login.
 
     Of several brokers, separated by `;`, one is enough.
     """
@@ -117,12 +119,15 @@ def unreachable_broker(
             yield Diagnostic(code="RUN501", key=key, message=f"`{variables.BROKER}` {why}")
         return
     refusals = []
+    hint: str | None = "is it running? [JOB] broker_url says where it is"
     for url in split_brokers(text):
         refusal = _why_unreachable(url, patience)
         if refusal is None:
-            return
+            refused = _refused(url, patience)
+            if refused is None:
+                return
+            refusal, hint = str(refused), refused.hint
         refusals.append(refusal)
-    hint = "is it running? [JOB] broker_url says where it is"
     yield Diagnostic(code="RUN501", key=key, message="; ".join(refusals), hint=hint)
 
 
@@ -196,6 +201,17 @@ def _why_unreachable(url: str, patience: float) -> str | None:
     port = parts.port or (5671 if parts.scheme == "amqps" else 5672)
     why = _why_no_connection(host, port, patience)
     return None if why is None else f"no broker at {host}:{port}: {why}"
+
+
+def _refused(url: str, patience: float) -> SetupError | None:
+    """Why a broker lets nobody in who comes with that URL; None where nobody can tell."""
+    try:
+        refuse_strangers(url, patience)
+    except SetupError as error:
+        return error
+    except ImportError:  # what speaks to brokers is not installed: `check` has told it
+        pass
+    return None
 
 
 def _why_no_connection(host: str, port: int, patience: float) -> str | None:

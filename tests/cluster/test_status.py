@@ -77,19 +77,22 @@ def test_a_broker_is_not_there(ground: Make) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments",
+    ("arguments", "code"),
     [
-        pytest.param(("run-worker",), id="worker"),
-        pytest.param(("run-worker", "--status"), id="status"),
-        pytest.param(("execute", "--mode", "cluster"), id="run"),
+        pytest.param(("run-worker",), 4, id="worker"),
+        pytest.param(("run-worker", "--status"), 4, id="status"),
+        pytest.param(("execute", "--mode", "cluster"), 4, id="run"),
+        pytest.param(("check", "--deep", "--set", "JOB.mode=cluster"), 1, id="check"),
     ],
 )
-def test_a_broker_lets_nobody_in(broker_url: str, ground: Make, arguments: Sequence[str]) -> None:
+def test_a_broker_lets_nobody_in(
+    broker_url: str, ground: Make, arguments: Sequence[str], code: int
+) -> None:
     """It is said at once, in one message: to try again is of no use."""
     url = broker_url.replace("guest:guest", "guest:c4nary")
     command = ground(wide(1)).command(*arguments, RUNNER_TEST_BROKER=url)
 
-    assert command.end() == 4
+    assert command.end() == code
     told = command.rest()
     assert told.count("ACCESS_REFUSED") == 1
     assert "refuses the connection" in told

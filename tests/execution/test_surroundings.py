@@ -303,8 +303,8 @@ def cluster(url: str) -> str:
 def test_a_broker_that_answers(read: Read, listening: int, silent: int) -> None:
     answers = f"amqp://guest:guest@127.0.0.1:{listening}//"
     refuses = f"amqp://127.0.0.1:{silent}"
-    assert list(unreachable_broker(read(cluster(answers)))) == []
-    assert list(unreachable_broker(read(cluster(f"{refuses};{answers}")))) == []
+    assert list(unreachable_broker(read(cluster(answers)), patience=0.5)) == []
+    assert list(unreachable_broker(read(cluster(f"{refuses};{answers}")), patience=0.5)) == []
 
 
 def test_a_broker_that_does_not_answer(read: Read, silent: int) -> None:

@@ -502,7 +502,7 @@ def _close_late(connected: Future[Any]) -> None:
             connected.result().close()
 
 
-def refuse_strangers(url: str) -> None:
+def refuse_strangers(url: str, patience: float = _PATIENCE) -> None:
     """Look whether a broker lets us in; one that is not there may come yet.
 
     Raises:
@@ -510,7 +510,7 @@ def refuse_strangers(url: str) -> None:
     """
     link = Link(url, lambda _: None)
     try:
-        link.try_for(_PATIENCE)
+        link.try_for(patience)
         if link.is_refused:
             raise link.unreachable()
     finally:
