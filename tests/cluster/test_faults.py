@@ -131,6 +131,23 @@ def test_a_worker_that_hangs_loses_its_jobs(broker_url: str, ground: Make) -> No
     assert here.committers("t1") == ["b"]
 
 
+def test_functions_take_longer_to_import_than_the_lease(broker_url: str, ground: Make) -> None:
+    """A worker that imports them lives, and keeps what it has taken."""
+    here = ground(chain(2))
+    slow = f"\nif WORKER:\n    time.sleep({2.5 * LEASE})\n"
+    here.write(steps=STEPS + slow)
+    here.worker(broker_url, "a")
+    here.worker(broker_url, "b")
+    before = monotonic()
+
+    run = here.run(broker_url)
+
+    is_whole(here, run)
+    assert monotonic() - before > 2.5 * LEASE
+    assert here.calls() == once(here.tasks)
+    assert "is silent" not in run.text
+
+
 def test_a_job_is_killed(broker_url: str, ground: Make) -> None:
     """It fails as in standalone mode; the others go on."""
     here = ground([Task("t0"), Task("t1"), Task("t2", ("t1",))])
@@ -448,6 +465,33 @@ def test_all_messages_are_deleted_while_nobody_works(broker_url: str, ground: Ma
 
     is_whole(here, run)
     assert here.calls() == once(here.tasks)
+
+
+def test_what_a_message_that_is_lost_costs(broker_url: str, ground: Make) -> None:
+    """One lease, and what it takes to miss it; not one to miss it and another one to be sure."""
+    here = ground(wide(1))
+    here.lease = 4
+    here.write()
+    run = here.run(broker_url)
+    queue = Names(here.queue).jobs
+    with kombu.Connection(broker_url) as connection, connection.channel() as channel:
+        wait_until(lambda: messages_in(connection, queue) == 1)
+        assert channel.queue_purge(queue) == 1
+    lost = monotonic()
+    here.worker(broker_url)
+
+    is_whole(here, run)
+    assert here.lease < here.noted("ran", "t0")[0].when - lost < 1.75 * here.lease
+
+
+def messages_in(connection: kombu.Connection, queue: str) -> int:
+    """How many wait; none where there is no such queue."""
+    with connection.channel() as channel:
+        try:
+            found: int = channel.queue_declare(queue, passive=True).message_count
+        except amqp.exceptions.NotFound:
+            return 0
+        return found
 
 
 def test_a_job_is_longer_than_a_broker_waits(broker: brokers.Broker, ground: Make) -> None:

@@ -168,6 +168,7 @@ class Service:
         elif self._is_over(owner) or not self._are_new(owner, jobs):
             message.end()
         elif (ready := self._at_hand(versions, taken)) is not None:
+            self._begin(taken, ready[0])
             self._do(taken, *ready)
         else:
             self._readers.submit(self._read_and_do, versions, taken)
@@ -236,22 +237,14 @@ class Service:
                 driver = self._renewed(taken.jobs)
             driver.messages += 1
         try:
+            self._begin(taken, driver)  # before functions are imported, which may take long
             prepared = _prepared(driver, taken.owner)
         except BaseException:
-            self._leave(driver)
+            self._leave(taken, driver)
             raise
         with self._lock:
             self._ready[taken.owner.session, taken.owner.work] = driver, prepared
         return driver, prepared
-
-    def _leave(self, driver: Driver) -> None:
-        """A message is over; old drivers that have none any more are closed."""
-        with self._lock:
-            driver.messages -= 1
-            old = [each for each in self._drivers[:-1] if not each.messages]
-            self._drivers = [each for each in self._drivers if each not in old]
-        for each in old:  # which takes a while, and may be for its own thread to say
-            Thread(target=each.close, name="closing").start()
 
     def _renewed(self, jobs: Sequence[Job]) -> Driver:
         """A driver of the config and the code as they are now; the old one ends its jobs.
@@ -272,31 +265,47 @@ class Service:
         self._say("the config or the code has changed: it is read again")
         return new
 
-    def _do(self, taken: Taken, driver: Driver, prepared: Prepared) -> None:
-        owner = taken.owner
-        over = partial(self._be_done, taken, driver)
-        tell = partial(self._tell_ended, driver, owner)
-        batch = Batch(tell, taken.message.acknowledge, over, len(taken.jobs))
-        until = taken.received + self._lease / 3  # to import functions may have taken longer
-        taken.orders = [Order(owner, job, Permit(until), batch) for job in taken.jobs]
+    def _begin(self, taken: Taken, driver: Driver) -> None:
+        """Tell that jobs are here, and from now on that they still are, until `_be_done`."""
+        batch = Batch(
+            tell=partial(self._tell_ended, driver, taken.owner),
+            said=taken.message.acknowledge,
+            over=partial(self._be_done, taken, driver),
+            count=len(taken.jobs),
+        )
+        until = taken.received + self._lease / 3
+        taken.orders = [Order(taken.owner, job, Permit(until), batch) for job in taken.jobs]
         for order in taken.orders:
-            self._orders[owner.session, order.named] = order
+            self._orders[taken.owner.session, order.named] = order
+        self._tell_begun(taken.owner, taken.orders)
+
+    def _do(self, taken: Taken, driver: Driver, prepared: Prepared) -> None:
         try:
-            self._begin(owner, taken.orders)
             driver.hand(taken.orders, prepared)
         except Exception as error:  # noqa: BLE001 - for who waits for the jobs
-            batch.end(error)
+            taken.orders[0].batch.end(error)
+        else:
+            self._drop([each for each in taken.orders if each.permit.is_dropped])  # meanwhile
 
-    def _be_done(self, taken: Taken, driver: Driver, error: BaseException | None) -> None:
+    def _be_done(self, taken: Taken, driver: Driver, error: BaseException | None = None) -> None:
         """All jobs of a message are told of, or cannot be. For any thread."""
-        for order in taken.orders:
-            self._orders.pop((order.owner.session, order.named), None)
-        self._leave(driver)
+        self._leave(taken, driver)
         if error is None:
             taken.message.end()
         else:
             self._drop(taken.orders)
             self._fail(taken, error)
+
+    def _leave(self, taken: Taken, driver: Driver) -> None:
+        """A message is over for a driver; old ones that have none any more are closed."""
+        for order in taken.orders:
+            self._orders.pop((order.owner.session, order.named), None)
+        with self._lock:
+            driver.messages -= 1
+            old = [each for each in self._drivers[:-1] if not each.messages]
+            self._drivers = [each for each in self._drivers if each not in old]
+        for each in old:  # which takes a while, and may be for its own thread to say
+            Thread(target=each.close, name="closing").start()
 
     def _fail(self, taken: Taken, error: BaseException) -> None:
         """Tell of a bug of ours as the failure of the jobs that it has hit."""
@@ -306,7 +315,7 @@ class Service:
         ended = [Ended(each.task, each.attempt, time(), 0.0, failure, (), "") for each in jobs]
         self._tell_and_end(taken, ended_message(owner.work, ended))
 
-    def _begin(self, owner: Owner, orders: Sequence[Order]) -> None:
+    def _tell_begun(self, owner: Owner, orders: Sequence[Order]) -> None:
         """Tell of attempts that have begun, which is answered; it needs no confirmation."""
         self._tell(owner, self._asking("begun", monotonic(), orders), is_wanted=True)
 
@@ -314,9 +323,9 @@ class Service:
         """Who handed out jobs that have begun is gone, for a while or for good."""
         if queue not in self._unheard:
             self._unheard.add(queue)
-            self._talker.later(lambda: self._begin_again(queue))
+            self._talker.later(lambda: self._tell_again(queue))
 
-    def _begin_again(self, queue: str) -> None:
+    def _tell_again(self, queue: str) -> None:
         now = monotonic()
         self._unheard.discard(queue)
         by_owner: dict[Owner, list[Order]] = {}
@@ -329,7 +338,7 @@ class Service:
                 else:
                     by_owner.setdefault(order.owner, []).append(order)
         for owner, orders in by_owner.items():
-            self._begin(owner, orders)
+            self._tell_begun(owner, orders)
 
     def _sign(self, owner: Owner, orders: Sequence[Order]) -> None:
         """Give a sign of life of attempts, which the broker confirms."""

@@ -157,6 +157,8 @@ def read_jobs(body: Mapping[str, Any]) -> tuple[Versions, Owner, list[Job]]:
             [Job(*_typed(each, str, int, str, str)) for each in body["jobs"]],
         )
     )
+    if not found[2]:
+        raise ForgedError("it gives no jobs")
     return found
 
 

@@ -72,6 +72,8 @@ _QUIET: Final = 2.0  # seconds after which it is said that there is no worker
 _SETTLED: Final = 1.0  # seconds after which an outcome that was given on is recorded
 _UNSETTLED: Final = 2.0  # seconds after which the broker is told of all that is
 _LONG: Final = 3600.0
+_AT_WORK: Final = frozenset({"alive", "doubt", "did"})
+"""What only a worker tells that has not refused what it began."""
 _KEPT_OF_LOG: Final = 1 << 20
 
 
@@ -473,6 +475,8 @@ class ClusterExecutor:
         worker = str(body.get("worker", ""))
         peer = self._peers.setdefault(worker, Peer(len(self._peers) + 1))
         peer.heard = monotonic()
+        if body.get("kind") in _AT_WORK:
+            self._refused_since = None
         match body.get("kind"):
             case "here":
                 peer.slots = read_part(body, "slots", int)
@@ -504,7 +508,6 @@ class ClusterExecutor:
             else:
                 self._attempts.hear(attempt, worker, now)
                 kept.append(named)
-        self._refused_since = None
         self._tell_all_of("dropped", dropped, to=worker)
         return kept
 
@@ -666,7 +669,7 @@ class ClusterExecutor:
 
     def _find_lost(self, now: float) -> None:
         """Attempts that nobody has begun, and of which the broker knows nothing any more."""
-        late = self._attempts.waiting(now, self._lease)
+        late = self._attempts.waiting(now, min(_QUIET, self._lease / 3))
         found = self._link.waiting(self._names.jobs) if late else None
         if found is not None and found[0] == 0:
             for attempt in late:
