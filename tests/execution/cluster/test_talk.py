@@ -61,10 +61,16 @@ def crossed(body: dict[str, Any]) -> dict[str, Any]:
 
 @given(
     st.builds(Owner, TEXT, WHOLE, TEXT, TEXT, TEXT, st.booleans()),
-    st.lists(st.builds(Job, TEXT, WHOLE, TEXT, TEXT), max_size=4),
+    st.lists(st.builds(Job, TEXT, WHOLE, TEXT, TEXT), min_size=1, max_size=4),
 )
 def test_jobs_arrive_as_they_were_sent(owner: Owner, jobs: list[Job]) -> None:
     assert read_jobs(crossed(jobs_message(owner, jobs))) == (Versions.here(), owner, jobs)
+
+
+def test_a_message_gives_jobs() -> None:
+    owner = Owner("session", 0, "s", "s", "2026-01-01", full=False)
+    with pytest.raises(ForgedError, match="it gives no jobs"):
+        read_jobs(crossed(jobs_message(owner, [])))
 
 
 @given(WHOLE, st.lists(ENDS, max_size=4))
