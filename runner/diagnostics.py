@@ -69,7 +69,7 @@ CODES: Mapping[str, Code] = {
     "RUN407": Code("same-path-twice"),
     "RUN409": Code("suffix-mismatch", Severity.WARNING),
     "RUN501": Code("broker-unreachable"),
-    "RUN502": Code("no-workers"),
+    "RUN502": Code("no-workers", Severity.WARNING),
     "RUN503": Code("version-skew"),
     "RUN504": Code("code-mismatch"),
     "RUN507": Code("lock-held"),

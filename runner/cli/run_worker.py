@@ -50,11 +50,11 @@ def _work(
     common: Common, workers: int | None, config: Config, key: bytes, noted: Sequence[int]
 ) -> None:
     from runner.execution.cluster.broker import broker_of
-    from runner.execution.cluster.link import places, refuse_strangers
+    from runner.execution.cluster.link import count_workers, places
     from runner.execution.cluster.service import Service
 
     broker = broker_of(config.job, os.environ)
-    refuse_strangers(broker)
+    count_workers(broker, config.job.queue)  # it is not tried for ever where that is refused
     service = Service(config, lambda: _loaded(common, workers), broker, key)
     where = f"queue `{config.job.queue}` at {places(broker)}"
     print(

@@ -33,7 +33,7 @@ from runner.diagnostics import Diagnostic
 from runner.errors import SetupError
 from runner.execution.cluster import variables
 from runner.execution.cluster.broker import broker_of
-from runner.execution.cluster.link import refuse_strangers
+from runner.execution.cluster.link import count_workers
 from runner.execution.instance import storage_folder
 from runner.execution.preparation import no_file
 from runner.store.database import on_network
@@ -105,7 +105,7 @@ def unusable_storage_folder(config: Config, mounts: Path = MOUNTS) -> Iterator[D
 def unreachable_broker(
     config: Config, patience: float = PATIENCE, environ: Mapping[str, str] = os.environ
 ) -> Iterator[Diagnostic]:
-    """In cluster mode, something listens where the broker should, and does not refuse the login.
+    """In cluster mode, the broker is there, lets us in, and has workers; nothing is sent to it.
 
     Of several brokers, separated by `;`, one is enough.
     """
@@ -123,10 +123,12 @@ def unreachable_broker(
     for url in split_brokers(text):
         refusal = _why_unreachable(url, patience)
         if refusal is None:
-            refused = _refused(url, patience)
-            if refused is None:
+            try:
+                yield from _missing_workers(url, config.job.queue, patience)
+            except SetupError as error:
+                refusal, hint = str(error), error.hint
+            else:
                 return
-            refusal, hint = str(refused), refused.hint
         refusals.append(refusal)
     yield Diagnostic(code="RUN501", key=key, message="; ".join(refusals), hint=hint)
 
@@ -203,15 +205,17 @@ def _why_unreachable(url: str, patience: float) -> str | None:
     return None if why is None else f"no broker at {host}:{port}: {why}"
 
 
-def _refused(url: str, patience: float) -> SetupError | None:
-    """Why a broker lets nobody in who comes with that URL; None where nobody can tell."""
-    try:
-        refuse_strangers(url, patience)
-    except SetupError as error:
-        return error
-    except ImportError:  # what speaks to brokers is not installed: `check` has told it
-        pass
-    return None
+def _missing_workers(url: str, queue: str, patience: float) -> Iterator[Diagnostic]:
+    """There are workers, as far as the broker tells.
+
+    Raises:
+        SetupError: RUN501, it lets nobody in who comes with that URL.
+    """
+    with suppress(ImportError):  # what speaks to brokers is not installed: `check` has told it
+        if count_workers(url, queue, patience) == 0:
+            message = f"no worker takes jobs from queue `{queue}`: they would wait for one"
+            hint = "start one: runner run-worker --application-path DIR"
+            yield Diagnostic(code="RUN502", key=("JOB", "queue"), message=message, hint=hint)
 
 
 def _why_no_connection(host: str, port: int, patience: float) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 import brokers
@@ -64,6 +65,41 @@ def test_workers_tell_how_much_they_do(broker_url: str, ground: Make) -> None:
     ]
     assert told.endswith(f"\n2 workers on queue `{here.queue}`, 0 messages waiting\n")
     assert run.end() == 0
+
+
+def test_a_worker_that_is_back_and_takes_nothing_is_there(
+    broker_url: str, proxy: brokers.Proxy, ground: Make
+) -> None:
+    here = ground(chain(1))
+    here.lease = 20
+    here.write()
+    here.hold("t0", "a")
+    here.worker(proxy.url, "a", slots=1)
+    run = here.run(broker_url)
+    here.reach("t0", "a")
+    proxy.cut()
+    proxy.mend()
+    sleep(2)
+
+    found = document(here, broker_url)
+    here.free("t0", "a")
+
+    assert (found["slots"], found["busy"]) == (1, 1)
+    assert run.end() == 0, run.text
+
+
+def test_check_tells_whether_there_are_workers(broker_url: str, ground: Make) -> None:
+    here = ground(chain(1))
+    check = ("check", "--deep", "--set", "JOB.mode=cluster", "--format", "concise")
+
+    alone = here.command(*check, RUNNER_TEST_BROKER=broker_url)
+    assert alone.end() == 0
+    assert f"warning[RUN502]: no worker takes jobs from queue `{here.queue}`" in alone.text
+    here.worker(broker_url)
+
+    served = here.command(*check, RUNNER_TEST_BROKER=broker_url)
+    assert served.end() == 0
+    assert "RUN502" not in served.text
 
 
 def test_a_broker_is_not_there(ground: Make) -> None:

@@ -69,6 +69,11 @@ class Names:
         """The exchange by which all are told something."""
         return f"{self.queue}.control.v1"
 
+    @property
+    def workers(self) -> str:
+        """A queue in which nothing ever is: whoever takes from it is a worker."""
+        return f"{self.queue}.workers.v1"
+
     def results(self, run: str) -> str:
         """The queue to which workers tell what became of the jobs of a run."""
         return f"{self.queue}.results.{run}"
@@ -310,8 +315,13 @@ class Link:
         self._channel.exchange_declare(names.control, "fanout", durable=True, auto_delete=False)
 
     def listen(self, names: Names) -> str:
-        """Hear what all are told, and what is told to a queue of our own, whose name this is."""
+        """Hear what all workers are told, and what is told to a queue of our own: its name.
+
+        From then on we count as a worker.
+        """
         self.declare_control(names)
+        self._channel.queue_declare(names.workers, durable=True, auto_delete=True)
+        self._channel.basic_consume(names.workers, no_ack=True)
         queue = self.listen_alone()
         self._channel.queue_bind(queue, names.control)
         return queue
@@ -502,17 +512,24 @@ def _close_late(connected: Future[Any]) -> None:
             connected.result().close()
 
 
-def refuse_strangers(url: str, patience: float = _PATIENCE) -> None:
-    """Look whether a broker lets us in; one that is not there may come yet.
+def count_workers(url: str, queue: str, patience: float = _PATIENCE) -> int | None:
+    """How many workers there are for a queue; None: there is no broker yet, or it does not answer.
+
+    Args:
+        url: of the broker.
+        queue: as the config has it.
+        patience: seconds in which it has to answer.
 
     Raises:
-        SetupError: RUN501, it does not.
+        SetupError: RUN501, it lets nobody in who comes with that URL.
     """
     link = Link(url, lambda _: None)
     try:
         link.try_for(patience)
         if link.is_refused:
             raise link.unreachable()
+        found = link.waiting(Names(queue).workers)
+        return (0 if found is None else found[1]) if link.is_up else None
     finally:
         link.close()
 

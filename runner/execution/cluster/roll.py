@@ -77,9 +77,9 @@ def call_the_roll(job: JobConfig, broker: str, key: bytes) -> Roll:
         body = {"kind": "who", "reply": answers[-1]}
         text = Seal.to_workers(key).close(body)
         link.publish(text, "", exchange=names.control, is_lasting=False)
-        found = link.waiting(names.jobs)
-        waiting, consumers = found if found is not None else (0, 0)
-        workers = _answered(link, Seal.from_workers(key), answers[-1], consumers)
+        waiting, _ = link.waiting(names.jobs) or (0, 0)
+        _, count = link.waiting(names.workers) or (0, 0)
+        workers = _answered(link, Seal.from_workers(key), answers[-1], count)
     finally:
         link.close()
     ordered = tuple(sorted(workers.values(), key=lambda each: each.name))
@@ -97,16 +97,16 @@ def _connect(link: Link) -> None:
         _wait(link, until)
 
 
-def _answered(link: Link, seal: Seal, queue: str, consumers: int) -> dict[str, Present]:
+def _answered(link: Link, seal: Seal, queue: str, count: int) -> dict[str, Present]:
     """The workers that answer in time; who does not have our key is none."""
     workers: dict[str, Present] = {}
     until = monotonic() + PATIENCE
-    while monotonic() < until and len(workers) < consumers:
+    while monotonic() < until and len(workers) < count:
         for delivery in link.turn():
             present = _present(seal, delivery, queue)
             if present is not None:
                 workers[present.name] = present
-        if len(workers) < consumers:
+        if len(workers) < count:
             _wait(link, until)
     return workers
 

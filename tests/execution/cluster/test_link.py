@@ -17,8 +17,8 @@ from runner.execution.cluster.link import (
     Delivery,
     Link,
     Names,
+    count_workers,
     places,
-    refuse_strangers,
     unreachable,
 )
 
@@ -29,7 +29,8 @@ class Turned:
     """A link that is turned until something has happened, and what has arrived meanwhile."""
 
     def __init__(self, url: str, prepare: Callable[[Link], str]) -> None:
-        self.link = Link(url, self._prepare)
+        self.unheard: list[str] = []
+        self.link = Link(url, self._prepare, self.unheard.append)
         self.prepare = prepare
         self.own = ""  # the name of its queue
         self.arrived: list[Delivery] = []
@@ -137,6 +138,18 @@ def test_what_is_for_no_queue_is_not_confirmed(
     here.until(lambda: told.found)
 
     assert (told.found, here.link.is_up) == ([False], True)
+
+
+def test_where_nobody_hears_that_is_told(broker_url: str, names: Names, link: Make) -> None:
+    """Where it was asked for, and with no confirmation."""
+    here = link(broker_url)
+
+    here.up().publish("text", names.results("gone"), is_lasting=False)
+    here.link.publish("text", names.results("r"), is_lasting=False, is_wanted=True)
+    here.link.publish("text", names.results("lost"), is_lasting=False, is_wanted=True)
+    here.until(lambda: here.unheard and here.arrived)
+
+    assert here.unheard == [names.results("lost")]
 
 
 def test_each_message_is_confirmed_by_itself(broker_url: str, names: Names, link: Make) -> None:
@@ -384,12 +397,19 @@ def test_of_two_brokers_one_may_still_let_us_in(broker_url: str, link: Make) -> 
     here.up()
 
 
-def test_who_is_let_in_is_no_stranger(broker_url: str) -> None:
-    refuse_strangers(broker_url)
-    refuse_strangers(f"amqp://{brokers.HOST}:{brokers.free_port()}//")  # it may come yet
+def test_workers_are_counted(broker_url: str, names: Names, link: Make) -> None:
+    assert count_workers(broker_url, names.queue) == 0
+    for _ in range(2):
+        link(broker_url, results=False).up()
+
+    assert count_workers(broker_url, names.queue) == 2
+
+
+def test_of_a_broker_that_is_not_there_nobody_knows(broker_url: str) -> None:
+    assert count_workers(f"amqp://{brokers.HOST}:{brokers.free_port()}//", "q") is None
 
     with pytest.raises(SetupError, match="ACCESS_REFUSED") as caught:
-        refuse_strangers(broker_url.replace("guest:guest", "guest:c4nary"))
+        count_workers(broker_url.replace("guest:guest", "guest:c4nary"), "q")
     assert caught.value.code == "RUN501"
     assert "c4nary" not in str(caught.value)
 
