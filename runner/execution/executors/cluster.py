@@ -72,7 +72,7 @@ _QUIET: Final = 2.0  # seconds after which it is said that there is no worker
 _SETTLED: Final = 1.0  # seconds after which an outcome that was given on is recorded
 _UNSETTLED: Final = 2.0  # seconds after which the broker is told of all that is
 _LONG: Final = 3600.0
-_AT_WORK: Final = frozenset({"alive", "doubt", "did"})
+_AT_WORK: Final = ("alive", "doubt", "did")
 """What only a worker tells that has not refused what it began."""
 _KEPT_OF_LOG: Final = 1 << 20
 
