@@ -85,7 +85,15 @@ ENDED_SUBMISSION: Final = frozenset(
 
 
 def check(config: Config) -> list[Diagnostic]:
-    """Everything that is wrong with a config; imports and runs nothing of the user's."""
+    """Everything that is wrong with a config; imports and runs nothing of the user's.
+
+    Raises:
+        TypeError: it is none.
+    """
+    if not isinstance(config, Config):
+        what = type(config).__name__  # type: ignore[unreachable]  # not everybody has types
+        hint = "Config.load(file) gives one, or ConfigBuilder.build()"
+        raise TypeError(f"expected a Config, not {what}: {hint}")
     return list(judge(check_rules(config, modules_of(config)), config.check))
 
 
@@ -342,6 +350,7 @@ class Core:
 
         Raises:
             ConfigError: with everything that `check` finds.
+            TypeError: it is no config.
         """
         if not checked:
             refuse_errors(check(config))

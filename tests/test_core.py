@@ -856,3 +856,8 @@ def test_a_table_that_is_not_there_is_told_before_a_run(load: Load, tmp_path: Pa
         "make the table `numbers`, or give [DATA_NODE.input] a `default_data`",
     )
     assert recorded(tmp_path / ".runner", "SELECT * FROM runs") == []
+
+
+def test_a_file_is_no_config() -> None:
+    with pytest.raises(TypeError, match=r"expected a Config, not str: Config\.load\(file\) gives"):
+        Core("runner.toml")  # type: ignore[arg-type]
