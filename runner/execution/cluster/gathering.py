@@ -98,7 +98,7 @@ def hear(found: Gathering, seal: Seal, sealed: object) -> None:
             found.free.add(worker)
         if body.get("name") != found.name:
             return
-        if body.get("kind") in {"begun", "alive", "doubt"}:
+        if body.get("kind") in ("begun", "alive", "doubt"):
             found.open.update(dict.fromkeys(read_attempts(body), worker))
         elif body.get("kind") == "did":
             work, ended = read_ended(body)

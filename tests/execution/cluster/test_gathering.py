@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from runner.execution.cluster.gathering import Gathering, hear
 from runner.execution.cluster.sealing import Seal
 from runner.execution.cluster.talk import Ended, ended_message
@@ -55,6 +57,23 @@ def test_what_the_run_that_is_gone_was_answered_is_no_answer() -> None:
     heard(found, {"kind": "begun", "attempts": [(1, "tidy", 1)]})
 
     assert (found.free, found.open) == (set(), {(1, "tidy", 1): "a"})
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param({"kind": ["begun"]}, id="kind"),
+        pytest.param({"kind": "begun", "attempts": 1}, id="attempts"),
+        pytest.param({"kind": "did", "work": 1, "ended": [[]]}, id="ended"),
+        pytest.param({"kind": "here", "open": []}, id="open"),
+    ],
+)
+def test_a_message_of_another_version_is_none(body: dict[str, Any]) -> None:
+    found = Gathering("shop")
+
+    heard(found, body)
+
+    assert (found.ended, found.open, found.free) == ({}, {}, set())
 
 
 def test_a_forged_message_is_none() -> None:
