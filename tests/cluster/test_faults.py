@@ -246,6 +246,30 @@ def test_sigterm_finishes_what_runs(broker_url: str, ground: Make) -> None:
 # The way to the broker
 
 
+@pytest.mark.parametrize("numbers", [[signal.SIGINT, signal.SIGINT], [signal.SIGQUIT]])
+def test_a_worker_is_ended_at_once(
+    broker_url: str, ground: Make, numbers: Sequence[signal.Signals]
+) -> None:
+    """Its jobs end, and go to another without delay."""
+    here = ground(chain(3))
+    here.lease = 60
+    here.write()
+    here.hold("t1", "a")
+    ended = here.worker(broker_url, "a")
+    run = here.run(broker_url)
+    here.reach("t1", "a")
+    here.worker(broker_url, "b")
+
+    for number in numbers:
+        ended.process.send_signal(number)
+        sleep(1)
+
+    assert ended.end() == 0, ended.text
+    is_whole(here, run)
+    assert here.callers("t1") == ["a", "b"]
+    assert here.committers("t1") == ["b"]
+
+
 @pytest.mark.parametrize("how", ["cut", "hang"])
 def test_a_worker_is_cut_off_and_comes_back_with_a_late_result(
     broker_url: str, proxy: brokers.Proxy, ground: Make, how: str

@@ -22,6 +22,7 @@ from runner.execution.failures import bug_failure
 
 _LOCKED_OUT: Final = 2.0  # seconds after which a broker that has let nobody in is tried again
 _WAIT: Final = 0.1  # seconds after which it is looked whether the worker is to end
+_HARD: Final = 10.0  # seconds that jobs have which are ended
 
 
 class Take(Protocol):
@@ -66,10 +67,17 @@ class Intake:
 
     Attributes:
         is_leaving: whether SIGTERM has come, or SIGINT: then nothing new is taken.
+        is_hurried: whether SIGINT has come again, or SIGQUIT: then what runs is ended.
     """
 
     def __init__(
-        self, broker: str, queue: str, slots: int, take: Take, say: Callable[[str], None]
+        self,
+        broker: str,
+        queue: str,
+        slots: int,
+        take: Take,
+        give_up: Callable[[], None],
+        say: Callable[[str], None],
     ) -> None:
         """Take nothing yet.
 
@@ -78,13 +86,16 @@ class Intake:
             queue: from which messages are taken.
             slots: how many are dealt with at once.
             take: deals with one.
+            give_up: ends all that has come of messages, and does not wait for that.
             say: is told what goes wrong.
         """
         self.is_leaving = Event()
+        self.is_hurried = False
         self._broker = broker
         self._queue = queue
         self._slots = slots
         self._take = take
+        self._give_up = give_up
         self._say = say
         self._consumer: Any = None
         self._open: dict[Any, int] = {}  # messages that are not acknowledged, by connection
@@ -108,7 +119,7 @@ class Intake:
             warnings.simplefilter("ignore", SecurityWarning)
             return self._app().Worker(
                 consumer_cls=_consumer(is_unwanted, self._has_room),
-                pool=_pool(self._wait_for_all),
+                pool=_pool(self._finish, self._end_all),
                 concurrency=self._slots,
                 without_gossip=True,
                 without_mingle=True,
@@ -196,10 +207,21 @@ class Intake:
         """Whether a new connection may be given anything."""
         return sum(self._open.values()) < self._slots
 
-    def _wait_for_all(self) -> None:
+    def _finish(self) -> None:
+        """Wait for all that was taken; not for ever where nobody wants that."""
         with self._changed:
-            self._changed.wait_for(lambda: not self._untold)
-        self._acknowledge()
+            while self._untold and not _is_hurried():
+                self._changed.wait(_WAIT)
+        if self._untold:
+            self._end_all()
+        else:
+            self._acknowledge()
+
+    def _end_all(self) -> None:
+        self.is_hurried = True
+        self._give_up()
+        with self._changed:
+            self._changed.wait_for(lambda: not self._untold, timeout=_HARD)
 
     def _start_anew(self, _tag: str) -> None:
         """Have Celery start anew, since the broker has deleted the queue of jobs.
@@ -213,6 +235,13 @@ class Intake:
             raise ConsumerCancelled("the queue of jobs was deleted")
 
         self._consumer.hub.call_later(0, fail)
+
+
+def _is_hurried() -> bool:
+    """Whether Celery was told a second time to end."""
+    from celery.worker import state
+
+    return state.should_terminate is not None and state.should_terminate is not False
 
 
 def _acknowledge(message: Any, errors: tuple[type[Exception], ...]) -> None:
@@ -246,7 +275,7 @@ def _watched(name: str, on_deleted: Callable[[str], None]) -> Any:
     return Watched(name, kombu.Exchange(""), routing_key=name)
 
 
-def _pool(wait_for_all: Callable[[], None]) -> Any:
+def _pool(finish: Callable[[], None], end_all: Callable[[], None]) -> Any:
     """That of Celery for threads, of which none is used; it ends when all messages are done with.
 
     The connection is there until then, so that they can be acknowledged.
@@ -255,8 +284,12 @@ def _pool(wait_for_all: Callable[[], None]) -> Any:
 
     class Waiting(TaskPool):  # type: ignore[misc]  # it has no types
         def on_stop(self) -> None:
-            wait_for_all()
+            finish()
             super().on_stop()
+
+        def on_terminate(self) -> None:
+            end_all()
+            super().on_terminate()
 
     return Waiting
 

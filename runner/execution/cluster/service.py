@@ -117,7 +117,9 @@ class Service:
         self._rest_for = _FIRST_REST
         self._own_queue = ""
         self._unheard: set[str] = set()  # queues that were not there, for jobs that had begun
-        self._intake = Intake(broker, self._names.jobs, self.slots, self.take, self._say)
+        self._intake = Intake(
+            broker, self._names.jobs, self.slots, self.take, self._give_up, self._say
+        )
         self._readers = ThreadPoolExecutor(self.slots, "reader")
         link = Link(broker, self._prepare, self._nobody_hears)
         self._talker = Talker(link, self._hear, self._lease)
@@ -172,6 +174,10 @@ class Service:
             self._do(taken, *ready)
         else:
             self._readers.submit(self._read_and_do, versions, taken)
+
+    def _give_up(self) -> None:
+        """End what runs: it is wanted that this worker ends at once."""
+        self._drop(list(self._orders.values()))
 
     # Messages
 
@@ -408,11 +414,20 @@ class Service:
             for order, outcome in ended
             if not order.permit.is_dropped or _has_committed(outcome)
         ]
+        if self._intake.is_hurried:
+            lost = [order for order, outcome in ended if not _has_committed(outcome)]
+            self._tell_given_up(owner, [order for order in lost if order.permit.is_dropped])
         if not told:
             nothing: Future[bool] = Future()
             nothing.set_result(True)
             return nothing
         return self._surely(owner, ended_message(owner.work, told))
+
+    def _tell_given_up(self, owner: Owner, orders: Sequence[Order]) -> None:
+        """Let others have jobs at once that have ended here, and committed nothing."""
+        named = [order.named for order in orders]
+        why = {"why": "leaving", "message": "it was ended"}
+        self._tell(owner, {"kind": "refused", "attempts": named, **why})
 
     # What all are told
 
