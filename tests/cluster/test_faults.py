@@ -270,6 +270,22 @@ def test_a_worker_is_ended_at_once(
     assert here.committers("t1") == ["b"]
 
 
+def test_a_worker_is_ended_while_functions_are_imported(broker_url: str, ground: Make) -> None:
+    here = ground(chain(1))
+    here.write(steps=f'{STEPS}\nif WORKER == "a":\n    note("ran", "import")\n    time.sleep(60)\n')
+    worker = here.worker(broker_url, "a")
+    run = here.run(broker_url)
+    wait_until(lambda: here.calls()["import"] > 0)
+
+    for _ in range(2):
+        worker.process.send_signal(signal.SIGINT)
+        sleep(0.5)
+
+    assert worker.end() == 0, worker.text
+    here.worker(broker_url, "b")
+    is_whole(here, run)
+
+
 @pytest.mark.parametrize("how", ["cut", "hang"])
 def test_a_worker_is_cut_off_and_comes_back_with_a_late_result(
     broker_url: str, proxy: brokers.Proxy, ground: Make, how: str

@@ -20,9 +20,8 @@ from typing import Any, Final, Protocol
 from runner.execution.cluster.link import TASK
 from runner.execution.failures import bug_failure
 
-_LOCKED_OUT: Final = 2.0  # seconds after which a broker that has let nobody in is tried again
-_WAIT: Final = 0.1  # seconds after which it is looked whether the worker is to end
-_HARD: Final = 10.0  # seconds that jobs have which are ended
+_WAIT: Final = 0.1  # seconds after which it is looked whether to connect, or to end
+_HARD: Final = 5.0  # seconds that jobs have which are ended
 
 
 class Take(Protocol):
@@ -76,6 +75,7 @@ class Intake:
         queue: str,
         slots: int,
         take: Take,
+        is_ready: Callable[[], bool],
         give_up: Callable[[], None],
         say: Callable[[str], None],
     ) -> None:
@@ -86,6 +86,7 @@ class Intake:
             queue: from which messages are taken.
             slots: how many are dealt with at once.
             take: deals with one.
+            is_ready: whether any can be dealt with; where not, none is taken.
             give_up: ends all that has come of messages, and does not wait for that.
             say: is told what goes wrong.
         """
@@ -95,6 +96,7 @@ class Intake:
         self._queue = queue
         self._slots = slots
         self._take = take
+        self._is_ready = is_ready
         self._give_up = give_up
         self._say = say
         self._consumer: Any = None
@@ -118,7 +120,7 @@ class Intake:
             # tasks of the config alone, and jobs run in processes of their own, not in Celery's.
             warnings.simplefilter("ignore", SecurityWarning)
             return self._app().Worker(
-                consumer_cls=_consumer(is_unwanted, self._has_room),
+                consumer_cls=_consumer(is_unwanted, self._may_connect),
                 pool=_pool(self._finish, self._end_all),
                 concurrency=self._slots,
                 without_gossip=True,
@@ -203,9 +205,9 @@ class Intake:
         *others, _ = self._open.values()
         return self._slots - sum(others)
 
-    def _has_room(self) -> bool:
+    def _may_connect(self) -> bool:
         """Whether a new connection may be given anything."""
-        return sum(self._open.values()) < self._slots
+        return self._is_ready() and sum(self._open.values()) < self._slots
 
     def _finish(self) -> None:
         """Wait for all that was taken; not for ever where nobody wants that."""
@@ -294,39 +296,31 @@ def _pool(finish: Callable[[], None], end_all: Callable[[], None]) -> Any:
     return Waiting
 
 
-def _consumer(is_unwanted: Callable[[], bool], has_room: Callable[[], bool]) -> Any:
-    """That of Celery, which connects when there is room, and tries as soon as the link does.
+def _consumer(is_unwanted: Callable[[], bool], may_connect: Callable[[], bool]) -> Any:
+    """That of Celery, which connects only when it may.
 
     It does not begin where it is unwanted by the time that Celery has set handlers for signals.
     """
-    from amqp.exceptions import AccessRefused, NotAllowed
     from celery.exceptions import WorkerShutdown
     from celery.worker.consumer import Consumer
     from celery.worker.state import maybe_shutdown
 
-    class Impatient(Consumer):  # type: ignore[misc]  # it has no types
+    class Patient(Consumer):  # type: ignore[misc]  # it has no types
         def start(self) -> None:
             if is_unwanted():
                 raise WorkerShutdown(0)
             super().start()
 
-        def connect(self) -> Any:
-            while not has_room():
-                maybe_shutdown()
-                sleep(_WAIT)
-            return super().connect()
-
         def ensure_connected(self, conn: Any) -> Any:
-            conn.ensure_connection = partial(
-                conn.ensure_connection, interval_start=0.2, interval_step=0.2, interval_max=2.0
-            )
-            try:
-                return super().ensure_connected(conn)
-            except (AccessRefused, NotAllowed):  # Celery tries again at once
-                sleep(_LOCKED_OUT)
-                raise
+            while True:
+                maybe_shutdown()
+                if may_connect():
+                    with suppress(*conn.connection_errors, *conn.channel_errors):
+                        conn.connect()
+                        return conn
+                sleep(_WAIT)
 
-    return Impatient
+    return Patient
 
 
 _SETTINGS: Final[Mapping[str, Any]] = {

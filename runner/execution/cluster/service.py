@@ -116,9 +116,16 @@ class Service:
         self._ready: dict[tuple[str, int], tuple[Driver, Prepared]] = {}
         self._rest_for = _FIRST_REST
         self._own_queue = ""
+        self._is_unconnected = False  # as was said
         self._unheard: set[str] = set()  # queues that were not there, for jobs that had begun
         self._intake = Intake(
-            broker, self._names.jobs, self.slots, self.take, self._give_up, self._say
+            broker,
+            self._names.jobs,
+            self.slots,
+            take=self.take,
+            is_ready=self._is_connected,
+            give_up=self._give_up,
+            say=self._say,
         )
         self._readers = ThreadPoolExecutor(self.slots, "reader")
         link = Link(broker, self._prepare, self._nobody_hears)
@@ -145,10 +152,10 @@ class Service:
         try:
             worker.start()
         finally:
+            for driver in self._drivers:
+                driver.close()  # which ends what readers may wait for
             self._readers.shutdown()
             self._talker.close()
-            for driver in self._drivers:
-                driver.close()
         if worker.exitcode and not self._intake.is_leaving.is_set():
             raise RuntimeError("Celery could not go on, as it says above")
 
@@ -174,6 +181,16 @@ class Service:
             self._do(taken, *ready)
         else:
             self._readers.submit(self._read_and_do, versions, taken)
+
+    def _is_connected(self) -> bool:
+        """Whether we could say that we have begun what we take; it is said where that changes."""
+        link = self._link
+        if link.is_up and self._is_unconnected:
+            self._say("the broker is back")
+        elif not link.is_up and link.why and not self._is_unconnected:
+            self._say(f"the broker cannot be reached: {link.why}; trying again")
+        self._is_unconnected = not link.is_up and bool(link.why)
+        return link.is_up
 
     def _give_up(self) -> None:
         """End what runs: it is wanted that this worker ends at once."""
@@ -510,8 +527,11 @@ class Service:
             owner = orders[0].owner
             doubtful = [each for each in orders if each.permit.lapse(now)]
             sure = [each for each in orders if not each.permit.in_doubt]
-            if sure:
-                self._sign(owner, sure)
+            unheard = [each for each in sure if not each.permit.is_kept]
+            if unheard:  # the answer is lost, as may be what was told
+                self._tell_begun(owner, unheard)
+            if len(unheard) < len(sure):
+                self._sign(owner, [each for each in sure if each.permit.is_kept])
             if doubtful:
                 self._doubt(owner, doubtful)
 
