@@ -33,7 +33,6 @@ from runner.diagnostics import Diagnostic
 from runner.errors import SetupError
 from runner.execution.cluster import variables
 from runner.execution.cluster.broker import broker_of
-from runner.execution.cluster.link import count_workers
 from runner.execution.instance import storage_folder
 from runner.execution.preparation import no_file
 from runner.store.database import on_network
@@ -211,6 +210,8 @@ def _missing_workers(url: str, queue: str, patience: float) -> Iterator[Diagnost
     Raises:
         SetupError: RUN501, it lets nobody in who comes with that URL.
     """
+    from runner.execution.cluster.link import count_workers  # it takes ssl
+
     with suppress(ImportError):  # what speaks to brokers is not installed: `check` has told it
         if count_workers(url, queue, patience) == 0:
             message = f"no worker takes jobs from queue `{queue}`: they would wait for one"

@@ -468,7 +468,7 @@ def test_a_queue_is_deleted_again_as_soon_as_a_worker_is_back(
     with kombu.Connection(broker_url) as connection:
         for _ in range(3):
             until = monotonic() + PATIENCE
-            while not consumers(connection, queue) and monotonic() < until:
+            while not state_of(connection, queue)[1] and monotonic() < until:
                 sleep(0.002)
             connection.default_channel.queue_delete(queue)
     here.free("t2", "a")
@@ -477,14 +477,14 @@ def test_a_queue_is_deleted_again_as_soon_as_a_worker_is_back(
     assert here.calls() == once(here.tasks)
 
 
-def consumers(connection: kombu.Connection, queue: str) -> int:
-    """How many a queue has; none where it is not there."""
+def state_of(connection: kombu.Connection, queue: str) -> tuple[int, int]:
+    """How many messages wait in a queue, and how many take them; none where it is not there."""
     with connection.channel() as channel:
         try:
-            found: int = channel.queue_declare(queue, passive=True).consumer_count
+            found = channel.queue_declare(queue, passive=True)
         except amqp.exceptions.NotFound:
-            return 0
-        return found
+            return 0, 0
+        return found.message_count, found.consumer_count
 
 
 def results_of(ground: Ground) -> list[str]:
@@ -515,23 +515,13 @@ def test_what_a_message_that_is_lost_costs(broker_url: str, ground: Make) -> Non
     run = here.run(broker_url)
     queue = Names(here.queue).jobs
     with kombu.Connection(broker_url) as connection, connection.channel() as channel:
-        wait_until(lambda: messages_in(connection, queue) == 1)
+        wait_until(lambda: state_of(connection, queue)[0] == 1)
         assert channel.queue_purge(queue) == 1
     lost = monotonic()
     here.worker(broker_url)
 
     is_whole(here, run)
     assert here.lease < here.noted("ran", "t0")[0].when - lost < 1.75 * here.lease
-
-
-def messages_in(connection: kombu.Connection, queue: str) -> int:
-    """How many wait; none where there is no such queue."""
-    with connection.channel() as channel:
-        try:
-            found: int = channel.queue_declare(queue, passive=True).message_count
-        except amqp.exceptions.NotFound:
-            return 0
-        return found
 
 
 def test_a_job_is_longer_than_a_broker_waits(broker: brokers.Broker, ground: Make) -> None:

@@ -64,6 +64,12 @@ class Order:
     def named(self) -> Attempted:
         return self.owner.work, self.job.task, self.job.attempt
 
+    def unheard_for(self, now: float) -> float:
+        """Seconds for which there has been nobody to ask; from now on, unless that was so."""
+        if self.unheard_since is None:
+            self.unheard_since = now
+        return now - self.unheard_since
+
 
 @attrs.define(eq=False)
 class Batch:

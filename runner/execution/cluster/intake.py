@@ -212,7 +212,7 @@ class Intake:
     def _finish(self) -> None:
         """Wait for all that was taken; not for ever where nobody wants that."""
         with self._changed:
-            while self._untold and not _is_hurried():
+            while self._untold and not _was_told_again():
                 self._changed.wait(_WAIT)
         if self._untold:
             self._end_all()
@@ -239,7 +239,7 @@ class Intake:
         self._consumer.hub.call_later(0, fail)
 
 
-def _is_hurried() -> bool:
+def _was_told_again() -> bool:
     """Whether Celery was told a second time to end."""
     from celery.worker import state
 

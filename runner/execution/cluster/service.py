@@ -66,7 +66,7 @@ class Taken:
         jobs: they.
         received: when it came, by the clock that nobody sets.
         message: as the broker has given it.
-        orders: the jobs, as soon as they are handed to a driver.
+        orders: the jobs, as soon as it is told that they are here.
     """
 
     owner: Owner
@@ -355,8 +355,7 @@ class Service:
         for order in list(self._orders.values()):
             is_asking = not (order.permit.is_kept or order.permit.is_dropped)
             if is_asking and self._names.results(order.owner.session) == queue:
-                order.unheard_since = now if order.unheard_since is None else order.unheard_since
-                if now - order.unheard_since > self._lease / 3:
+                if order.unheard_for(now) > self._lease / 3:
                     self._drop([order])
                 else:
                     by_owner.setdefault(order.owner, []).append(order)
@@ -431,7 +430,7 @@ class Service:
             for order, outcome in ended
             if not order.permit.is_dropped or _has_committed(outcome)
         ]
-        if self._intake.is_hurried:
+        if self._intake.is_hurried and len(told) < len(ended):
             lost = [order for order, outcome in ended if not _has_committed(outcome)]
             self._tell_given_up(owner, [order for order in lost if order.permit.is_dropped])
         if not told:
@@ -473,6 +472,7 @@ class Service:
             case "kept":
                 until = read_part(body, "asked", float) + self._lease / 3
                 for order in self._known(session, body):
+                    order.unheard_since = None
                     order.permit.keep(until, monotonic())
             case "dropped":
                 self._drop(self._known(session, body))
@@ -543,9 +543,7 @@ class Service:
             for order in orders:
                 if is_there or not self._link.is_up:
                     order.unheard_since = None
-                elif order.unheard_since is None:
-                    order.unheard_since = now
-                elif now - order.unheard_since > 2 * self._lease:
+                elif order.unheard_for(now) > 2 * self._lease:
                     self._drop([order])
 
         self._tell(owner, self._asking("doubt", now, orders), asked)

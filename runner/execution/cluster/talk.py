@@ -18,7 +18,7 @@ Whatever does not fit is refused.
 
     from workers, by the queue of results
     here     who a worker is, and how much it has to do
-    begun    attempts that it has begun, and when; asks whether they count
+    begun    attempts that it has taken, and when; asks whether they count
     alive    attempts that it still has
     doubt    attempts of which it does not know whether they count, and when it asks
     did      how attempts ended
